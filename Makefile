@@ -1,0 +1,82 @@
+# Every target sets up .venv first when it is missing or older than the lock.
+# Variables: PYTHON (interpreter for .venv), CORES, ARGS (passed on to snakemake, pytest or uv).
+
+PYTHON ?= python3
+CORES ?= 8
+ARGS ?=
+
+VENV := .venv
+STAMP := $(VENV)/.installed
+BUSY := $(VENV)/.installing
+# Older pips would otherwise build by `setup.py install`.
+PIP := PIP_USE_PEP517=1 $(VENV)/bin/python -m pip --disable-pip-version-check
+
+# First on PATH, so that every tool and every `script:` rule runs on this environment's python.
+RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+
+# Some machines' pip configuration caps these two here: a newer lock would not install there.
+PINS := torch==2.14.1 torchvision==0.29.1
+
+# The one lint we do not follow: the lock, not conda, provides what Snakemake and all rules run on.
+WAIVED_LINT := Specify a conda environment or container for each rule.
+
+.DEFAULT_GOAL := help
+.PHONY: help figures smoke test check format lock clean-venv
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo 'Examples: make figures ARGS="--configfile config/paper.yaml"; make test ARGS="-k cells"'
+
+figures: $(STAMP) ## draw every figure of config.yaml
+	$(RUN) snakemake --cores $(CORES) all_figures $(ARGS)
+
+smoke: $(STAMP) ## draw every figure, tiny, in about two minutes
+	$(RUN) snakemake --cores $(CORES) all_figures --configfile config/smoke.yaml $(ARGS)
+
+# One thread, as in every cell: on small nets torch's threads only wait for each other.
+test: $(STAMP) ## run the tests
+	$(RUN) OMP_NUM_THREADS=1 pytest $(ARGS)
+
+check: $(STAMP) ## check format, lint and types
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) snakefmt --check Snakefile workflow
+	@echo 'snakemake --lint'; lints=$$($(RUN) snakemake --lint 2>&1) || \
+	{ titles=$$(printf '%s\n' "$$lints" | grep '^    \* ') && \
+	! printf '%s\n' "$$titles" | grep -qvF '$(WAIVED_LINT)'; } || \
+	{ printf '%s\n' "$$lints"; exit 1; }
+	$(RUN) mypy
+
+format: $(STAMP) ## format the code and mend what lint can mend
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+	$(RUN) snakefmt Snakefile workflow
+
+lock: ## resolve pyproject.toml into requirements.lock (ARGS=--upgrade: newest versions)
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
+	$(PYTHON) -m venv "$$dir" && "$$dir/bin/pip" install --quiet uv && \
+	printf '%s\n' $(PINS) setuptools | "$$dir/bin/uv" pip compile --quiet pyproject.toml - \
+	  --extra slurm --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --output-file requirements.lock $(ARGS)
+
+clean-venv: ## remove .venv
+	rm -rf $(VENV)
+
+# BUSY outlives an install that was cut short; then nothing in .venv can be trusted.
+# setuptools goes first, for without build isolation the one locked package that has no wheel, and
+# the project, are built by the locked setuptools and not by whichever is newest that day.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo 'idpipe needs Python 3.11 or later. Name one: make PYTHON=python3.12 ...' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || \
+	{ echo 'This Python has no venv module. On Debian: apt-get install python3-venv' >&2; exit 1; }
+	@if [ -e $(BUSY) ] && kill -0 "$$(cat $(BUSY))" 2>/dev/null; then \
+	echo "Process $$(cat $(BUSY)) is installing $(VENV): wait for it, or make clean-venv" >&2; exit 1; fi
+	@if [ -e $(BUSY) ]; then rm -rf $(VENV); fi
+	@rm -f $@ && mkdir -p $(VENV) && echo "$$PPID" > $(BUSY)
+	$(PYTHON) -m venv $(VENV)
+	@sed -n '/^setuptools==/,/[^\\]$$/p' requirements.lock > $(VENV)/build.lock
+	$(PIP) install --require-hashes --requirement $(VENV)/build.lock
+	$(PIP) install --require-hashes --no-build-isolation --requirement requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@ && rm -f $(BUSY)

@@ -1,0 +1,24 @@
+"""Table of contents: what can be asked for, and where the rules are."""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+rule all_figures:
+    input:
+        [TARGETS.figure_files(name) for name in FIGURES],
+    default_target: True
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/collect.smk"
+include: "workflow/rules/figures.smk"

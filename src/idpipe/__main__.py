@@ -1,0 +1,5 @@
+"""`python -m idpipe`."""
+
+from idpipe.cli import main
+
+main()

@@ -1,0 +1,328 @@
+"""Training: all replicates of a cell as one stacked problem, one loop for every network.
+
+A replicate trained in a stack takes the same steps as alone: the loss is a sum over replicates, the
+optimizers work number by number, and every seed belongs to one replicate. A replicate that has
+ended leaves the stack, so its numbers no longer change.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+from idpipe import nets, optim
+from idpipe.cells import Cell, derived_seed
+from idpipe.nets import DTYPES, Params
+
+CONVERGED, MAX_STEPS, DEAD, DIVERGED = "converged", "max_steps", "dead", "diverged"
+
+Report = Callable[[int, float, int, int], None]
+"""Called with (step, mean MSE, replicates still training, restart)."""
+
+
+@dataclass
+class Outcome:
+    """How one attempt at one replicate ended."""
+
+    replicate: int
+    restart: int
+    status: str
+    steps: int
+    mse: float
+    """Train MSE per pixel, standardized scale, of the parameters kept."""
+    params: dict[str, Tensor] = field(repr=False)
+    """Parameters without the replicate axis, on the CPU."""
+
+
+@dataclass
+class History:
+    """Learning curves, one row per (replicate, restart, step)."""
+
+    replicate: list[int] = field(default_factory=list)
+    restart: list[int] = field(default_factory=list)
+    step: list[int] = field(default_factory=list)
+    mse: list[float] = field(default_factory=list)
+    lr: list[float] = field(default_factory=list)
+
+
+@dataclass
+class Trained:
+    """A trained cell: the attempt kept for each replicate, and all attempts in order."""
+
+    outcomes: list[Outcome]
+    attempts: list[Outcome]
+    history: History
+
+    @property
+    def params(self) -> Params:
+        """Final parameters, stacked over replicates."""
+        names = self.outcomes[0].params
+        return {name: torch.stack([o.params[name] for o in self.outcomes]) for name in names}
+
+
+def choose_device() -> torch.device:
+    """The first CUDA device if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def set_numerics(cell: Cell) -> None:
+    """Make this process compute as the cell's precision says, and repeatably.
+
+    `ieee` turns TF32 off in matrix products and in cuDNN's convolutions, where it is on unless
+    told otherwise and rounds an identity map. Denormals are flushed: the momentum of a weight
+    whose gradient is zero would decay into them and slow every step.
+    """
+    precision = "tf32" if cell.precision == "tf32" else "ieee"
+    torch.backends.cuda.matmul.fp32_precision = precision
+    torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    torch.set_flush_denormal(True)
+
+
+def train(
+    cell: Cell,
+    images: Float32[np.ndarray, "t j c h w"],
+    replicates: Sequence[int] | None = None,
+    device: torch.device | str = "cpu",
+    report: Report | None = None,
+) -> Trained:
+    """Train the cell's replicates (or only those named) to reproduce their own images.
+
+    Args:
+        cell: the problem.
+        images: standardized training images; `t` is 1, or with `data.vary` the cell's replicates.
+        replicates: which replicates to train; all by default.
+        device: where to compute.
+        report: called after every read of the losses.
+
+    Dead and diverged replicates are restarted as `cell.failure` says, together, from step 0.
+    """
+    set_numerics(cell)
+    waiting = list(range(cell.replicates) if replicates is None else replicates)
+    order = list(waiting)
+    attempts: list[Outcome] = []
+    history = History()
+    last = 0 if cell.failure.policy == "keep" else cell.failure.max_restarts
+    for restart in range(last + 1):
+        stack = _Stack(cell, images, waiting, restart, torch.device(device), history, report)
+        ended = stack.run()
+        attempts += ended
+        waiting = sorted(o.replicate for o in ended if o.status in (DEAD, DIVERGED))
+        if not waiting:
+            break
+    kept = {outcome.replicate: outcome for outcome in attempts}
+    return Trained([kept[replicate] for replicate in order], attempts, history)
+
+
+class _Stack:
+    """Replicates in training together, from the same step 0."""
+
+    def __init__(
+        self,
+        cell: Cell,
+        images: Float32[np.ndarray, "t j c h w"],
+        replicates: Sequence[int],
+        restart: int,
+        device: torch.device,
+        history: History,
+        report: Report | None,
+    ) -> None:
+        self.cell, self.restart, self.device = cell, restart, device
+        self.history, self.report = history, report
+        self.replicates = list(replicates)
+        self.params = nets.initial_params(cell, replicates, restart, device)
+        self.names = nets.trainable(cell, self.params)
+        for name in self.names:
+            self.params[name].requires_grad_(True)
+        self.optimizer = optim.build(cell, [self.params[name] for name in self.names])
+        rows = list(replicates) if len(images) > 1 else [0]
+        self.images = torch.tensor(images[rows], device=device, dtype=DTYPES[cell.precision])
+        self.batches = _Batches(cell, self.images.shape[1], restart)
+        self.loss_scale = 1.0 if cell.loss == "mean" else self.images[0, 0].numel() / 2
+        self.step = 0
+        self.window: list[Tensor] = []
+        self.ended: list[Outcome] = []
+
+    def run(self) -> list[Outcome]:
+        """Train until every replicate has ended."""
+        while True:
+            mse = self._batch_mse()
+            self.window.append(mse.detach())
+            if self.step % self.cell.report_every == 0 or self.step == self.cell.max_steps:
+                ends = self._judge()
+                if ends:
+                    self._retire(ends)
+                    if not self.replicates:
+                        return self.ended
+                    mse = self._batch_mse()
+            self._update(mse)
+            self.step += 1
+
+    def _update(self, mse: Float[Tensor, " e"]) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        (mse.sum() * self.loss_scale).backward()  # type: ignore[no-untyped-call]
+        self.optimizer.param_groups[0]["lr"] = self._rate(self.step)
+        self.optimizer.step()
+
+    def _rate(self, step: int) -> float:
+        rate = self.cell.optimizer.lr * optim.stage_factor(
+            self.cell.schedule, self.cell.max_steps, step
+        )
+        return rate * 0.5**self.restart if self.cell.failure.policy == "half_rate" else rate
+
+    def _batch_mse(self) -> Float[Tensor, " e"]:
+        """Each replicate's MSE on the images of this step."""
+        rows = self.batches.rows(self.replicates, self.step)
+        images = self.images.expand(len(self.replicates), -1, -1, -1, -1)
+        if rows is not None:
+            index = rows.to(self.device)
+            images = images[torch.arange(len(index), device=self.device)[:, None], index]
+        return self._mse(images)
+
+    def _mse(self, images: Float[Tensor, "e n c h w"]) -> Float[Tensor, " e"]:
+        output = nets.forward(self.cell.net, self.params, images)
+        return (output - images).square().flatten(1).mean(1)
+
+    @torch.no_grad()
+    def _full_mse(self) -> Float[Tensor, " e"]:
+        """Each replicate's MSE on all its training images, in batches."""
+        images = self.images.expand(len(self.replicates), -1, -1, -1, -1)
+        parts = images.split(self.cell.batch_size, dim=1)
+        total = sum(self._mse(part) * part.shape[1] for part in parts)
+        return torch.as_tensor(total) / images.shape[1]
+
+    def _judge(self) -> list[tuple[int, str, float]]:
+        """Read the losses since the last look; say which rows of the stack end here, and how."""
+        window = torch.stack(self.window).double().cpu().numpy()
+        self._record(window)
+        self.window.clear()
+        mse = window[-1]
+        last = self.step == self.cell.max_steps
+        if self.batches.small and (last or (window.mean(0) < self.cell.stop_mse).any()):
+            mse = self._full_mse().double().cpu().numpy()
+        dead = self._dead()
+        ends = []
+        for row, value in enumerate(mse):
+            status = self._status(float(value), bool(dead[row]), last)
+            if status is not None:
+                ends.append((row, status, float(value)))
+        if self.report is not None:
+            self.report(self.step, float(np.mean(mse)), len(mse) - len(ends), self.restart)
+        return ends
+
+    def _status(self, mse: float, dead: bool, last: bool) -> str | None:
+        if not math.isfinite(mse):
+            return DIVERGED
+        if mse < self.cell.stop_mse:
+            return CONVERGED
+        if dead:
+            return DEAD
+        return MAX_STEPS if last else None
+
+    def _dead(self) -> Float[Tensor, " e"]:
+        images = self.images.expand(len(self.replicates), -1, -1, -1, -1)
+        return nets.dead_replicates(
+            self.cell.net, self.params, images[:, : self.cell.batch_size]
+        ).cpu()
+
+    def _record(self, window: np.ndarray) -> None:
+        first = self.step - len(window) + 1
+        for offset, losses in enumerate(window):
+            step = first + offset
+            if step % _stride(step):
+                continue
+            for replicate, mse in zip(self.replicates, losses, strict=True):
+                self.history.replicate.append(replicate)
+                self.history.restart.append(self.restart)
+                self.history.step.append(step)
+                self.history.mse.append(float(mse))
+                self.history.lr.append(self._rate(step))
+
+    def _retire(self, ends: list[tuple[int, str, float]]) -> None:
+        """Take the rows that end out of the stack, with their optimizer state."""
+        for row, status, mse in ends:
+            params = {name: p[row].detach().cpu().clone() for name, p in self.params.items()}
+            self.ended.append(
+                Outcome(self.replicates[row], self.restart, status, self.step, mse, params)
+            )
+        gone = {row for row, _, _ in ends}
+        stay = [row for row in range(len(self.replicates)) if row not in gone]
+        self.replicates = [self.replicates[row] for row in stay]
+        if not stay:
+            return
+        rows = torch.tensor(stay, device=self.device)
+        if len(self.images) > 1:
+            self.images = self.images[rows]
+        for name, old in self.params.items():
+            new = old.detach()[rows].requires_grad_(old.requires_grad)
+            self.params[name] = new
+            if name in self.names:
+                optim.keep_rows(self.optimizer, old, new, rows)
+        self.optimizer.param_groups[0]["params"] = [self.params[name] for name in self.names]
+
+
+class _Batches:
+    """Minibatches without replacement, a fresh order per epoch, from the replicate's own seed."""
+
+    def __init__(self, cell: Cell, images: int, restart: int) -> None:
+        self.cell, self.images, self.restart = cell, images, restart
+        self.small = images > cell.batch_size
+        """Whether a step sees only some of the images."""
+        self.per_epoch = images // cell.batch_size
+        self.orders: dict[int, tuple[int, Tensor]] = {}
+
+    def rows(self, replicates: Sequence[int], step: int) -> Tensor | None:
+        """Image numbers of this step, int64 [e, batch]; None where a step sees all of them."""
+        if not self.small:
+            return None
+        epoch, place = divmod(step, self.per_epoch)
+        start = place * self.cell.batch_size
+        end = start + self.cell.batch_size
+        return torch.stack([self._order(r, epoch)[start:end] for r in replicates])
+
+    def _order(self, replicate: int, epoch: int) -> Tensor:
+        known = self.orders.get(replicate)
+        if known is None or known[0] != epoch:
+            seed = derived_seed(self.cell.seed, "batches", replicate, self.restart, epoch)
+            order = torch.randperm(self.images, generator=torch.Generator().manual_seed(seed))
+            known = self.orders[replicate] = (epoch, order)
+        return known[1]
+
+
+def _stride(step: int) -> int:
+    """History keeps every step up to 1,000, then every 10th up to 10,000, and so on."""
+    return max(1, 10 ** (len(str(step)) - 3)) if step else 1
+
+
+class Progress:
+    """Prints step, MSE, speed and time left, at most every `seconds`."""
+
+    def __init__(
+        self, name: str, max_steps: int, show: Callable[[str], None], seconds: float = 5.0
+    ) -> None:
+        self.name, self.max_steps, self.show, self.seconds = name, max_steps, show, seconds
+        self.last_time, self.last_step = time.monotonic(), 0
+
+    def __call__(self, step: int, mse: float, training: int, restart: int) -> None:
+        """Take one report of the engine."""
+        now = time.monotonic()
+        if step < self.last_step:
+            self.last_time, self.last_step = now, step
+        if now - self.last_time < self.seconds:
+            return
+        speed = (step - self.last_step) / (now - self.last_time)
+        left = (self.max_steps - step) / speed if speed else math.inf
+        again = f", restart {restart}" if restart else ""
+        self.show(
+            f"{self.name}: step {step:,}/{self.max_steps:,}  MSE {mse:.2e}  {speed:,.0f} steps/s  "
+            f"at most {left / 60:,.1f} min left  ({training} training{again})"
+        )
+        self.last_time, self.last_step = now, step

@@ -1,0 +1,72 @@
+"""Draw a figure by name, and write it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from idpipe.config import FigureStyle
+from idpipe.figures.registry import FIGURES
+from idpipe.figures.results import FigureError, Results
+
+# Metadata per format: no dates, so that the same numbers give the same bytes.
+PICTURES: dict[str, dict[str, Any]] = {".png": {}, ".pdf": {"CreationDate": None}}
+
+
+def styled() -> AbstractContextManager[None]:
+    """The house style over matplotlib's defaults; needed for drawing and for writing."""
+    return matplotlib.rc_context(fname=Path(__file__).with_name("idpipe.mplstyle"))
+
+
+def draw(name: str, results: Results, style: FigureStyle) -> Figure:
+    """The figure `name` of the registry. Raises FigureError where the run lacks what it shows."""
+    with styled():
+        figure: Figure = _function(name, name)(results, style)
+    return figure
+
+
+def write(name: str, results: Results, style: FigureStyle, paths: Iterable[Path | str]) -> None:
+    """Draw the figure `name` and write it to each of `paths`, in the format of its suffix.
+
+    Suffixes that are no picture's hold the texts of the function `<name>_texts`.
+    """
+    targets = [Path(path) for path in paths]
+    others = [path for path in targets if path.suffix not in PICTURES]
+    texts: dict[str, str] = _function(name, f"{name}_texts")(results) if others else {}
+    save(draw(name, results, style), [path for path in targets if path not in others], style)
+    for path in others:
+        with _replacing(path) as part:
+            part.write_text(texts[path.suffix])
+
+
+def save(figure: Figure, paths: Iterable[Path], style: FigureStyle) -> None:
+    """Write `figure` to PNG or PDF files: whole or not at all, and the same bytes each time."""
+    for path in paths:
+        with styled(), _replacing(path) as part:
+            metadata = PICTURES[path.suffix]
+            figure.savefig(part, format=path.suffix[1:], dpi=style.dpi, metadata=metadata)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when all went well."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _function(name: str, attribute: str) -> Any:
+    """A function of the module that draws figure `name`; the module is imported here, when used."""
+    if name not in FIGURES:
+        raise FigureError(f"{name}: no such figure; allowed: {', '.join(FIGURES)}")
+    return getattr(importlib.import_module(f"idpipe.figures.{FIGURES[name].module}"), attribute)

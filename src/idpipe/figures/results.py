@@ -1,0 +1,145 @@
+"""What figures read: the run's tables, and the images of cells that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from idpipe.errors import IdpipeError
+
+LIVE = ("converged", "max_steps")
+"""Statuses of a replicate whose numbers count; `dead` and `diverged` ones are marked instead."""
+
+Images = Float[np.ndarray, "n h w c"]
+
+
+class FigureError(IdpipeError):
+    """A figure cannot be drawn from what the run holds; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Probes:
+    """Named evaluation images as they are shown.
+
+    Attributes:
+        names: one name per image.
+        kinds: train | blend | unseen | out_of_domain | pattern, one per image.
+        images: pixels in [0, 1], shape (n, h, w, c).
+    """
+
+    names: tuple[str, ...]
+    kinds: tuple[str, ...]
+    images: Images
+
+
+@dataclass(frozen=True)
+class Results:
+    """A run as figures see it. Nothing is read before it is asked for.
+
+    Attributes:
+        tables: folder of the run's tables, `results/<run>/tables`.
+        cells: folder of all cells, `results/cells`.
+        probes: path of the probe file of each cell id; only figures with images need it.
+    """
+
+    tables: Path = Path()
+    cells: Path = Path()
+    probes: Mapping[str, Path] = field(default_factory=dict)
+    _cache: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """The whole table `<name>.parquet`. Raises FigureError where the run has none."""
+        if name not in self._cache:
+            path = self.tables / f"{name}.parquet"
+            if not path.is_file():
+                raise FigureError(f"{path}: the run has no table {name!r}")
+            self._cache[name] = pd.read_parquet(path)
+        return self._cache[name]
+
+    def study(self, name: str) -> pd.DataFrame:
+        """The table `cells` restricted to a study, in grid order: a row per cell and replicate.
+
+        Raises FigureError where the run lacks the study, or one of its cells.
+        """
+        members = self.table("studies").query("study == @name")[["cell_id"]]
+        if members.empty:
+            raise FigureError(f"studies.{name}: the run has no such study, or it has no cells")
+        joined = members.merge(self.table("cells"), on="cell_id", how="left")
+        lost = joined.loc[joined["replicate"].isna(), "cell_id"]
+        if not lost.empty:
+            raise FigureError(f"studies.{name}: no results of {', '.join(lost.unique())}")
+        return joined.astype({"replicate": int})
+
+    def metrics(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The metrics of the (cell, replicate) `rows`, joined with their columns.
+
+        The train MSE of `rows` becomes `mse_train`, since `mse` is that of the probe. Raises
+        FigureError where a (cell, replicate) was not evaluated.
+        """
+        keys = ["cell_id", "replicate"]
+        known = self.table("metrics")
+        known = known[known["cell_id"].isin(rows["cell_id"])]
+        missing = rows.merge(known[keys].drop_duplicates(), on=keys, how="left", indicator=True)
+        missing = missing[missing["_merge"] == "left_only"]
+        if not missing.empty:
+            raise FigureError(f"no metrics of {', '.join(missing['cell_id'].unique())}")
+        return known.merge(rows.rename(columns={"mse": "mse_train"}), on=keys)
+
+    def inputs(self, cell_id: str, replicate: int, size: int | None = None) -> Probes:
+        """The cell's named probes as replicate `replicate` saw them, resized to `size` if given."""
+        with self._probe_file(cell_id) as arrays:
+            named = arrays["named" if size is None else f"named_{size}"]
+            # One set serves all replicates unless each trains on an image of its own.
+            chosen = _pick(named, replicate if len(named) > 1 else 0, cell_id)
+            return Probes(
+                tuple(str(name) for name in arrays["names"]),
+                tuple(str(kind) for kind in arrays["kinds"]),
+                displayed(chosen, arrays["mean"], arrays["std"]),
+            )
+
+    def outputs(self, cell_id: str, replicate: int, size: int | None = None) -> Images:
+        """What replicate `replicate` predicts for `inputs`; NaN where it is not finite."""
+        key = "named" if size is None else f"named_{size}"
+        with self._probe_file(cell_id) as arrays:
+            mean, std = arrays["mean"], arrays["std"]
+        with np.load(self._predictions(cell_id)) as arrays:
+            predicted = arrays[key]
+        return displayed(_pick(predicted, replicate, cell_id), mean, std)
+
+    def _probe_file(self, cell_id: str) -> np.lib.npyio.NpzFile:
+        if cell_id not in self.probes:
+            raise FigureError(f"{cell_id}: the figure was given no probe file for this cell")
+        return np.load(self.probes[cell_id])  # type: ignore[no-any-return]
+
+    def _predictions(self, cell_id: str) -> Path:
+        probe_hash = self.probes[cell_id].stem.removeprefix("probes-")
+        path = self.cells / cell_id / f"eval-{probe_hash}" / "predictions.npz"
+        if not path.is_file():
+            raise FigureError(f"{path}: the cell was not evaluated on these probes")
+        return path
+
+
+def _pick(
+    images: Float[np.ndarray, "e n c h w"], replicate: int, cell_id: str
+) -> Float[np.ndarray, "n c h w"]:
+    if replicate >= len(images):
+        raise FigureError(
+            f"figures.replicate = {replicate}: {cell_id} has replicates 0 to {len(images) - 1}"
+        )
+    return np.asarray(images[replicate])
+
+
+def displayed(
+    images: Float[np.ndarray, "n c h w"],
+    mean: Float[np.ndarray, " c"],
+    std: Float[np.ndarray, " c"],
+) -> Images:
+    """Pixels as shown: standardization undone, clipped to [0, 1], NaN where not finite."""
+    wide = np.where(np.isfinite(images), images, np.nan).astype(np.float64)
+    pixels = np.clip(wide * std[:, None, None] + mean[:, None, None], 0, 1)
+    return np.asarray(np.moveaxis(pixels, 1, -1))

@@ -1,0 +1,143 @@
+"""The steps of the pipeline on files: prepare, probe, train, evaluate.
+
+Each reads what the step before it wrote and writes its own result; the workflow and the command
+line both call these.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from idpipe import __version__, data, engine, probes, store, tables
+from idpipe import evaluate as evaluation
+from idpipe.cells import Cell
+from idpipe.data import training_images
+from idpipe.engine import Outcome, Trained
+from idpipe.errors import StoreError
+from idpipe.nets import Params
+from idpipe.probes import ProbeSet
+from idpipe.targets import Targets
+
+
+def train(cell: Cell, source: Path, folder: Path, show: Callable[[str], None]) -> None:
+    """Train a cell on a prepared source; write its result into `folder`.
+
+    Files: cell.json, weights.safetensors, history.parquet, status.json (written last).
+    Raises DataError where the source lacks an image the cell asks for.
+    """
+    images = training_images(cell.data, source, cell.replicates)
+    device = engine.choose_device()
+    torch.set_num_threads(1)
+    start = time.perf_counter()
+    progress = engine.Progress(cell.cell_id, cell.max_steps, show)
+    trained = engine.train(cell, images, device=device, report=progress)
+    seconds = time.perf_counter() - start
+    store.write_bytes(folder / "cell.json", cell.canonical().encode())
+    store.write_bytes(folder / "weights.safetensors", save(trained.params))
+    store.write_parquet(folder / "history.parquet", tables.history(cell, trained.history))
+    store.write_json(folder / "status.json", _status(cell, trained, seconds, device))
+    for outcome in trained.outcomes:
+        show(f"{cell.cell_id}: replicate {outcome.replicate} {_told(outcome)}")
+
+
+def _told(outcome: Outcome) -> str:
+    again = f" after {outcome.restart} restarts" if outcome.restart else ""
+    return f"{outcome.status} at step {outcome.steps:,}, MSE {outcome.mse:.2e}{again}"
+
+
+def _status(
+    cell: Cell, trained: Trained, seconds: float, device: torch.device
+) -> dict[str, object]:
+    return {
+        "cell_id": cell.cell_id,
+        "replicates": [
+            {
+                **_summary(outcome),
+                "earlier": [
+                    _summary(attempt)
+                    for attempt in trained.attempts
+                    if attempt.replicate == outcome.replicate and attempt is not outcome
+                ],
+            }
+            for outcome in trained.outcomes
+        ],
+        "seconds": seconds,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "machine": platform.machine(),
+        "versions": {name: importlib.metadata.version(name) for name in ("torch", "numpy")}
+        | {"python": platform.python_version(), "idpipe": __version__},
+        "commit": _commit(),
+    }
+
+
+def _summary(outcome: Outcome) -> dict[str, object]:
+    return {
+        "replicate": outcome.replicate,
+        "restart": outcome.restart,
+        "status": outcome.status,
+        "steps": outcome.steps,
+        "mse": outcome.mse if np.isfinite(outcome.mse) else None,
+    }
+
+
+def _commit() -> str | None:
+    """The commit of this code where it runs from a git checkout, with `+` if it was edited."""
+    folder = Path(__file__).parent
+    try:
+        ask = ["git", "-C", str(folder), "describe", "--always", "--dirty=+", "--abbrev=40"]
+        return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def read_params(folder: Path) -> Params:
+    """The stacked parameters of a trained cell. Raises StoreError where they are damaged."""
+    path = folder / "weights.safetensors"
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise StoreError(f"{path}: cannot be read ({error}); delete {folder} to retrain") from None
+
+
+def evaluate(folder: Path, probe_file: Path, correlation: str, out: Path) -> None:
+    """Evaluate a trained cell on a probe file; write metrics.parquet and predictions.npz."""
+    torch.set_num_threads(1)
+    cell = store.read_cell(folder)
+    params = read_params(folder)
+    probe_set = ProbeSet.load(probe_file)
+    predictions = evaluation.predict(cell, params, probe_set, engine.choose_device())
+    metrics = evaluation.measure(cell, probe_set, predictions, correlation)
+    store.write_npz(out / "predictions.npz", **predictions)
+    store.write_parquet(out / "metrics.parquet", tables.METRICS.conform(metrics))
+
+
+def run_cell(targets: Targets, cell_id: str, show: Callable[[str], None]) -> None:
+    """Do what is missing of one cell: prepare its sources, draw its probes, train, evaluate."""
+    layout, cell = targets.layout, targets.plan.cells[cell_id]
+    probe_file, out = targets.probes(cell_id), targets.evaluation(cell_id)
+    probe_target = targets.probe_sets[targets.probe_hashes[cell_id]]
+    for key in (probe_target.source, probe_target.out_of_domain):
+        if not (layout.source(key) / "info.json").is_file():
+            data.prepare(targets.sources[key], targets.config.data, layout.source(key))
+    if not probe_file.is_file():
+        probes.build(
+            cell.data,
+            targets.config.probes,
+            cell.replicates,
+            layout.source(probe_target.source),
+            layout.source(probe_target.out_of_domain),
+        ).save(probe_file)
+    if not (layout.cell(cell_id) / "status.json").is_file():
+        train(cell, layout.source(probe_target.source), layout.cell(cell_id), show)
+    if not (out / "metrics.parquet").is_file():
+        evaluate(layout.cell(cell_id), probe_file, targets.config.probes.correlation, out)

@@ -1,0 +1,259 @@
+"""Networks over stacked parameters: initial weights, forward pass, identity constructions.
+
+The parameters of a cell are one dict of tensors, `weight.0`, `bias.0`, `weight.1`, ..., input side
+first, each with a leading replicate axis. A network is a function of that dict and its inputs.
+
+Adding an architecture: its settings in `idpipe.cells` (a class in `Net`), its layers here.
+Adding an init: its name in `idpipe.cells.InitName`, its function in `INITS`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+from torch.nn import init as torch_init
+
+from idpipe.cells import CNN, FCN, Cell, derived_seed
+
+Params = dict[str, Tensor]
+
+DTYPES = {"ieee": torch.float32, "tf32": torch.float32, "float64": torch.float64}
+
+# --- initial weights (Appendix I) ------------------------------------------------------------
+
+
+def _fans(weight: Tensor) -> tuple[int, int]:
+    """Fan-in and fan-out of [out, in] or [out, in, kernel, kernel] weights."""
+    field = math.prod(weight.shape[2:])
+    return weight.shape[1] * field, weight.shape[0] * field
+
+
+def _pytorch(weight: Tensor, generator: torch.Generator) -> None:
+    bound = 1 / math.sqrt(_fans(weight)[0])
+    weight.uniform_(-bound, bound, generator=generator)
+
+
+def _printed(weight: Tensor, generator: torch.Generator) -> None:
+    fan_in, fan_out = _fans(weight)
+    weight.normal_(0, 1 / math.sqrt(fan_in * fan_out), generator=generator)
+
+
+def _geometric(weight: Tensor, generator: torch.Generator) -> None:
+    fan_in, fan_out = _fans(weight)
+    weight.normal_(0, (fan_in * fan_out) ** -0.25, generator=generator)
+
+
+def _xavier_normal(weight: Tensor, generator: torch.Generator) -> None:
+    torch_init.xavier_normal_(weight, generator=generator)
+
+
+def _xavier_uniform(weight: Tensor, generator: torch.Generator) -> None:
+    torch_init.xavier_uniform_(weight, generator=generator)
+
+
+def _kaiming_normal(weight: Tensor, generator: torch.Generator) -> None:
+    torch_init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
+
+
+def _kaiming_uniform(weight: Tensor, generator: torch.Generator) -> None:
+    torch_init.kaiming_uniform_(weight, nonlinearity="relu", generator=generator)
+
+
+def _orthogonal(weight: Tensor, generator: torch.Generator) -> None:
+    torch_init.orthogonal_(weight, generator=generator)
+
+
+INITS: dict[str, Callable[[Tensor, torch.Generator], None]] = {
+    "pytorch": _pytorch,
+    "printed": _printed,
+    "geometric": _geometric,
+    "xavier_normal": _xavier_normal,
+    "xavier_uniform": _xavier_uniform,
+    "kaiming_normal": _kaiming_normal,
+    "kaiming_uniform": _kaiming_uniform,
+    "orthogonal": _orthogonal,
+}
+"""Weight inits in place (Appendix I), with f_i, f_o the fan-in and fan-out:
+
+`pytorch` U(+-1/sqrt f_i); `printed` N(0, 1/(f_i f_o)) as the paper prints its default;
+`geometric` N(0, 1/sqrt(f_i f_o)); Xavier variance 2/(f_i + f_o); Kaiming variance 2/f_i;
+`orthogonal` orthonormal rows or columns of the [out, rest] matrix.
+"""
+
+
+def initial_params(
+    cell: Cell,
+    replicates: Sequence[int],
+    restart: int = 0,
+    device: torch.device | str = "cpu",
+) -> Params:
+    """Initial parameters of some replicates, stacked in the order given.
+
+    Drawn in float32 on the CPU from one generator per (seed, replicate, restart), so that they are
+    the same bits on every device and in every stack.
+    """
+    solo = [_draw(cell, replicate, restart) for replicate in replicates]
+    dtype = DTYPES[cell.precision]
+    return {
+        name: torch.stack([params[name] for params in solo]).to(device=device, dtype=dtype)
+        for name in solo[0]
+    }
+
+
+def _draw(cell: Cell, replicate: int, restart: int) -> Params:
+    generator = torch.Generator().manual_seed(derived_seed(cell.seed, "init", replicate, restart))
+    params: Params = {}
+    for layer, shape in enumerate(cell.weight_shapes):
+        weight = torch.empty(shape)
+        INITS[cell.init](weight, generator)
+        params[f"weight.{layer}"] = weight
+        if cell.net.bias:
+            bias = torch.zeros(shape[0])
+            bound = 1 / math.sqrt(_fans(weight)[0])
+            # Drawn in either case, so that `bias_init` does not change the weights.
+            drawn = torch.empty(shape[0]).uniform_(-bound, bound, generator=generator)
+            params[f"bias.{layer}"] = drawn if cell.bias_init == "pytorch" else bias
+    return params
+
+
+def trainable(cell: Cell, params: Params) -> list[str]:
+    """Names of the parameters that train: all, or the bottom layer's (Appendix E.2)."""
+    if cell.train_layers == "all":
+        return list(params)
+    return [name for name in params if name.endswith(".0")]
+
+
+# --- forward pass ----------------------------------------------------------------------------
+
+
+def forward(
+    net: FCN | CNN, params: Params, images: Float[Tensor, "e n c h w"]
+) -> Float[Tensor, "e n c h w"]:
+    """Outputs of every replicate on its own images."""
+    output = images
+    for output in layers(net, params, images):  # noqa: B007  (only the last is kept)
+        pass
+    return output.reshape(images.shape)
+
+
+def layers(net: FCN | CNN, params: Params, images: Float[Tensor, "e n c h w"]) -> Iterator[Tensor]:
+    """Each layer's output after its activation, bottom first, the network's output last.
+
+    Shapes: FCN [e, n, units]; CNN [e, n, channels, h, w]. In a residual FCN the second layer of a
+    block yields the block's output.
+    """
+    return LAYERS[net.arch](net, params, images)
+
+
+def _fcn_layers(net: FCN, params: Params, images: Tensor) -> Iterator[Tensor]:
+    hidden = block_input = images.flatten(2)
+    for layer in range(net.depth):
+        hidden = _dense(hidden, params[f"weight.{layer}"], params.get(f"bias.{layer}"))
+        if layer < net.depth - 1 and net.activation == "relu":
+            hidden = F.relu(hidden)
+        if net.residual and layer % 2:
+            hidden = block_input = block_input + hidden
+        yield hidden
+
+
+def _dense(
+    x: Float[Tensor, "e n i"], weight: Float[Tensor, "e o i"], bias: Float[Tensor, "e o"] | None
+) -> Float[Tensor, "e n o"]:
+    if bias is None:
+        return torch.bmm(x, weight.transpose(1, 2))
+    return torch.baddbmm(bias[:, None], x, weight.transpose(1, 2))
+
+
+def _cnn_layers(net: CNN, params: Params, images: Tensor) -> Iterator[Tensor]:
+    count, n, _, height, width = images.shape
+    # Replicates are groups of one convolution: [n, e * c, h, w].
+    hidden = images.transpose(0, 1).flatten(1, 2)
+    for layer in range(net.depth):
+        hidden = _grouped_conv(hidden, params[f"weight.{layer}"], params.get(f"bias.{layer}"))
+        if layer < net.depth - 1 and net.activation == "relu":
+            hidden = F.relu(hidden)
+        yield hidden.view(n, count, -1, height, width).transpose(0, 1)
+
+
+def _grouped_conv(
+    x: Float[Tensor, "n ei h w"],
+    weight: Float[Tensor, "e o i k k"],
+    bias: Float[Tensor, "e o"] | None,
+) -> Float[Tensor, "n eo h w"]:
+    flat_bias = None if bias is None else bias.flatten()
+    padding = weight.shape[-1] // 2
+    return F.conv2d(x, weight.flatten(0, 1), flat_bias, padding=padding, groups=len(weight))
+
+
+LAYERS: dict[str, Callable[..., Iterator[Tensor]]] = {"fcn": _fcn_layers, "cnn": _cnn_layers}
+
+
+@torch.no_grad()
+def dead_replicates(
+    net: FCN | CNN, params: Params, images: Float[Tensor, "e n c h w"]
+) -> Float[Tensor, " e"]:
+    """1 for a replicate with a hidden layer without any active ReLU on `images`, else 0.
+
+    No gradient passes such a layer, and no input either: whatever the upper layers still learn, it
+    is a constant. A residual block passes both around its ReLUs, and a linear net has none.
+    """
+    dead = torch.zeros(len(images), device=images.device)
+    if net.activation != "relu" or getattr(net, "residual", False):
+        return dead
+    hidden = list(layers(net, params, images))[:-1]
+    for activation in hidden:
+        # NaN is no dead unit: the comparison is false, the replicate diverged.
+        dead = torch.maximum(dead, (activation.flatten(1).amax(1) <= 0).to(dead.dtype))
+    return dead
+
+
+# --- identity constructions (Appendix B) -----------------------------------------------------
+
+
+def identity_params(net: FCN | CNN, channels: int, size: int) -> Params:
+    """Parameters of one replicate with which `net` is the identity map (Appendix B).
+
+    Linear layers copy; a ReLU network carries the positive and the negative part side by side and
+    subtracts them at the top; residual blocks add zero (Appendix N).
+
+    Raises:
+        ValueError: the hidden layers are too narrow for the construction.
+    """
+    shapes = net.weight_shapes(channels, size)
+    split = net.activation == "relu" and net.depth > 1 and not getattr(net, "residual", False)
+    need = shapes[0][1] * (2 if split else 1)
+    if net.depth > 1 and net.width < need:
+        raise ValueError(f"net.width: the identity construction needs at least {need} units")
+    params: Params = {}
+    for layer, shape in enumerate(shapes):
+        matrix = torch.zeros(shape[:2])
+        if not getattr(net, "residual", False):
+            matrix = _copy_matrix(shape[0], shape[1], split, layer, net.depth)
+        params[f"weight.{layer}"] = _at_centre(matrix, shape)[None]
+        if net.bias:
+            params[f"bias.{layer}"] = torch.zeros(1, shape[0])
+    return params
+
+
+def _copy_matrix(rows: int, columns: int, split: bool, layer: int, depth: int) -> Tensor:
+    """Eye; with `split`, [I; -I] at the bottom and [I, -I] at the top."""
+    matrix = torch.eye(rows, columns)
+    if split and layer == 0:
+        matrix[columns : 2 * columns] = -torch.eye(columns)
+    if split and layer == depth - 1:
+        matrix[:, rows : 2 * rows] = -torch.eye(rows)
+    return matrix
+
+
+def _at_centre(matrix: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The matrix itself, or for a convolution at the kernel's centre (Appendix B.3)."""
+    if len(shape) == 2:
+        return matrix
+    weight = torch.zeros(shape)
+    weight[:, :, shape[2] // 2, shape[3] // 2] = matrix
+    return weight

@@ -1,0 +1,209 @@
+"""The tidy tables: their columns, and how a run's results are gathered into them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from idpipe import store
+from idpipe.cells import Cell
+from idpipe.errors import StoreError
+
+if TYPE_CHECKING:
+    from idpipe.engine import History
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table."""
+
+    name: str
+    type: str
+    """pandas dtype."""
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's name, what one row is, and its columns in order."""
+
+    name: str
+    row: str
+    columns: tuple[Column, ...]
+
+    def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The frame with exactly these columns and types. Raises KeyError if one is missing."""
+        return frame[[c.name for c in self.columns]].astype({c.name: c.type for c in self.columns})
+
+
+_CELL_ID = Column("cell_id", "str", "", "the cell; folder name below results/cells")
+_REPLICATE = Column("replicate", "int64", "", "replicate of the cell, from 0")
+
+CELLS = Table(
+    "cells",
+    "one replicate of one cell: its settings and how its training ended",
+    (
+        _CELL_ID,
+        _REPLICATE,
+        Column("arch", "str", "", "`fcn` or `cnn`"),
+        Column("depth", "int64", "layers", "weight layers; hidden layers + 1"),
+        Column("width", "int64", "units", "hidden units (fcn) or channels (cnn)"),
+        Column("kernel", "float64", "pixels", "height and width of the filters; NaN for fcn"),
+        Column("activation", "str", "", "`relu` or `linear`"),
+        Column("residual", "bool", "", "residual blocks (Appendix N)"),
+        Column("bias", "bool", "", "layers have biases"),
+        Column("train_layers", "str", "", "`all` or `bottom`"),
+        Column("init", "str", "", "weight initialization"),
+        Column("bias_init", "str", "", "bias initialization"),
+        Column("optimizer", "str", "", "optimizer"),
+        Column("lr", "float64", "", "base learning rate"),
+        Column("precision", "str", "", "`ieee`, `tf32` or `float64`"),
+        Column("source", "str", "", "data source"),
+        Column("size", "int64", "pixels", "height and width of the training image"),
+        Column("examples", "str", "", "training images as label/index, or `all`"),
+        Column("seed", "int64", "", "base seed"),
+        Column("parameters", "int64", "", "weights without biases, as in Table 1"),
+        Column("status", "str", "", "`converged`, `max_steps`, `dead` or `diverged`"),
+        Column("restarts", "int64", "", "restarts before the attempt that was kept"),
+        Column("steps", "int64", "steps", "steps of the attempt that was kept"),
+        Column("mse", "float64", "standardized^2", "final train MSE; NaN if diverged"),
+        Column("seconds", "float64", "s", "training time of the whole cell"),
+        Column("device", "str", "", "what it was trained on"),
+    ),
+)
+STUDIES = Table(
+    "studies",
+    "one cell of one study, in the order of the study's grid",
+    (Column("study", "str", "", "study name"), _CELL_ID),
+)
+METRICS = Table(
+    "metrics",
+    "one replicate's output on one probe against one reference map",
+    (
+        _CELL_ID,
+        _REPLICATE,
+        Column("probe", "str", "", "name of the probe; `rho=0.30/04` for correlated ones"),
+        Column(
+            "kind",
+            "str",
+            "",
+            "`train`, `blend`, `unseen`, `out_of_domain`, `pattern` or `correlated`",
+        ),
+        Column("rho", "float64", "", "correlation to the training image; NaN for named probes"),
+        Column("size", "int64", "pixels", "height and width of the probe"),
+        Column("reference", "str", "", "`identity` (the probe) or `constant` (training image)"),
+        Column("correlation", "float64", "", "output against reference; NaN where undefined"),
+        Column("mse", "float64", "standardized^2", "output against reference, per pixel"),
+    ),
+)
+HISTORY = Table(
+    "history",
+    "the loss of one replicate at one step",
+    (
+        _CELL_ID,
+        _REPLICATE,
+        Column("restart", "int64", "", "attempt, from 0"),
+        Column("step", "int64", "steps", "updates made before the loss was taken"),
+        Column("mse", "float64", "standardized^2", "MSE on the step's training images"),
+        Column("lr", "float64", "", "learning rate of the step"),
+    ),
+)
+TABLES = (CELLS, STUDIES, METRICS, HISTORY)
+
+
+def history(cell: Cell, curves: History) -> pd.DataFrame:
+    """The history table of one cell."""
+    frame = pd.DataFrame(
+        {
+            "cell_id": cell.cell_id,
+            "replicate": curves.replicate,
+            "restart": curves.restart,
+            "step": curves.step,
+            "mse": curves.mse,
+            "lr": curves.lr,
+        }
+    )
+    return HISTORY.conform(frame)
+
+
+def collect(
+    studies: Mapping[str, Sequence[str]], cells: Path, evaluations: Mapping[str, str], out: Path
+) -> None:
+    """Gather a run's cells into `out`/{cells,studies,metrics,history}.parquet.
+
+    Args:
+        studies: study -> cell ids in grid order.
+        cells: folder of all cells.
+        evaluations: cell id -> name of its evaluation folder.
+        out: folder of the run's tables.
+
+    Raises:
+        StoreError: a cell or its evaluation is missing or damaged; nothing is written then.
+    """
+    ids = list(dict.fromkeys(cell_id for members in studies.values() for cell_id in members))
+    missing = [i for i in ids if not (cells / i / evaluations[i] / "metrics.parquet").is_file()]
+    if missing:
+        raise StoreError(f"no evaluation of {', '.join(missing)} below {cells}")
+    pairs = [(study, cell_id) for study, members in studies.items() for cell_id in members]
+    frames = {
+        CELLS: pd.concat([cell_rows(cells / i) for i in ids]),
+        STUDIES: pd.DataFrame(pairs, columns=["study", "cell_id"]),
+        METRICS: pd.concat(
+            [_checked(cells / i / evaluations[i] / "metrics.parquet", i) for i in ids]
+        ),
+        HISTORY: pd.concat([_checked(cells / i / "history.parquet", i) for i in ids]),
+    }
+    for table, frame in frames.items():
+        store.write_parquet(out / f"{table.name}.parquet", table.conform(frame))
+
+
+def _checked(path: Path, cell_id: str) -> pd.DataFrame:
+    frame = store.read_parquet(path)
+    if len(frame) == 0 or not (frame["cell_id"] == cell_id).all():
+        raise StoreError(f"{path}: does not belong to {cell_id}; delete {path.parent}")
+    return frame
+
+
+def cell_rows(folder: Path) -> pd.DataFrame:
+    """The rows of the cells table for one cell folder."""
+    cell, status = store.read_cell(folder), store.read_json(folder / "status.json")
+    rows = [
+        {
+            "replicate": r["replicate"],
+            "status": r["status"],
+            "restarts": r["restart"],
+            "steps": r["steps"],
+            "mse": float("nan") if r["mse"] is None else r["mse"],
+        }
+        for r in status["replicates"]
+    ]
+    if [row["replicate"] for row in rows] != list(range(cell.replicates)):
+        raise StoreError(f"{folder}/status.json: replicates do not match; delete {folder}")
+    frame = pd.DataFrame(rows).assign(seconds=status["seconds"], device=status["device"])
+    return CELLS.conform(frame.assign(**_settings(cell)))
+
+
+def _settings(cell: Cell) -> dict[str, object]:
+    net = cell.net.model_dump()
+    examples = cell.data.examples
+    named = "all" if examples == "all" else " ".join(f"{e.label}/{e.index}" for e in examples)
+    return {
+        "cell_id": cell.cell_id,
+        **{"kernel": float("nan"), "residual": False, **net},
+        "train_layers": cell.train_layers,
+        "init": cell.init,
+        "bias_init": cell.bias_init,
+        "optimizer": cell.optimizer.name,
+        "lr": cell.optimizer.lr,
+        "precision": cell.precision,
+        "source": cell.data.source,
+        "size": cell.data.size,
+        "examples": named,
+        "seed": cell.seed,
+        "parameters": cell.parameters,
+    }

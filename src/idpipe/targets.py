@@ -1,0 +1,87 @@
+"""Which files a plan asks for: the workflow's view of a checked configuration. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from idpipe.cells import Cell, DataSpec
+from idpipe.config import Plan, out_of_domain_source, source_key
+from idpipe.figures.registry import FIGURES
+from idpipe.probes import probe_hash
+from idpipe.store import Layout
+
+
+@dataclass(frozen=True)
+class ProbeTarget:
+    """One probe set: the cells' data it belongs to, and the sources its images come from."""
+
+    data: DataSpec
+    replicates: int
+    source: str
+    """Key of the training source."""
+    out_of_domain: str
+    """Key of the out-of-domain source."""
+
+
+class Targets:
+    """Files of one run, and what each is made from."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.config = plan, plan.config
+        self.layout = Layout(Path(plan.config.results))
+
+    @cached_property
+    def probe_sets(self) -> dict[str, ProbeTarget]:
+        """Probe hash -> what the set is built from."""
+        found = {}
+        for cell_id, cell in self.plan.cells.items():
+            key = self.probe_hashes[cell_id]
+            if key not in found:
+                found[key] = self._probe_target(cell)
+        return found
+
+    def _probe_target(self, cell: Cell) -> ProbeTarget:
+        other = DataSpec(source=out_of_domain_source(cell.data, self.config.probes))
+        return ProbeTarget(cell.data, cell.replicates, source_key(cell.data), source_key(other))
+
+    @cached_property
+    def probe_hashes(self) -> dict[str, str]:
+        """Cell id -> hash of the probe set it is evaluated on."""
+        return {
+            cell_id: probe_hash(cell.data, self.config.probes, cell.replicates)
+            for cell_id, cell in self.plan.cells.items()
+        }
+
+    @cached_property
+    def sources(self) -> dict[str, DataSpec]:
+        """Key of a source -> a data spec that says how to prepare it."""
+        found = {}
+        for target in self.probe_sets.values():
+            found[target.source] = target.data
+            other = out_of_domain_source(target.data, self.config.probes)
+            found.setdefault(target.out_of_domain, DataSpec(source=other))
+        return found
+
+    def probes(self, cell_id: str) -> Path:
+        """The probe file a cell is evaluated on."""
+        key = self.probe_hashes[cell_id]
+        return self.layout.probes(self.probe_sets[key].source, key)
+
+    def evaluation(self, cell_id: str) -> Path:
+        """The folder of a cell's evaluation."""
+        return self.layout.evaluation(cell_id, self.probe_hashes[cell_id])
+
+    def figure_files(self, name: str) -> list[Path]:
+        """Everything that is written for a figure."""
+        folder = self.layout.figures(self.config.run)
+        return [folder / f"{name}.{suffix}" for suffix in FIGURES[name].suffixes]
+
+    def figure_cells(self, name: str) -> list[str]:
+        """Ids of the cells whose images a figure shows."""
+        figure = FIGURES[name]
+        if not figure.images:
+            return []
+        members = [cell.cell_id for s in figure.studies for cell in self.plan.studies.get(s, [])]
+        return list(dict.fromkeys(members))

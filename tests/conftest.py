@@ -1,0 +1,53 @@
+"""Prepared sources that several test modules read, and where real images are found."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from idpipe.cells import DataSpec
+from idpipe.config import DataConfig
+from idpipe.data import prepare
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def real_images() -> Path:
+    """Folder of torchvision's data sets with real MNIST: $IDPIPE_DATA, else ../shared/data."""
+    folder = Path(os.environ.get("IDPIPE_DATA") or REPOSITORY / "../shared/data").resolve()
+    if not (folder / "MNIST/raw/t10k-labels-idx1-ubyte").is_file():
+        pytest.skip(f"no MNIST in {folder}; set IDPIPE_DATA to a folder that holds MNIST/raw")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The prepared source `digits`."""
+    return _prepared("digits", tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The prepared source `photos`."""
+    return _prepared("photos", tmp_path_factory.mktemp("photos"))
+
+
+@pytest.fixture(scope="session")
+def mnist(tmp_path_factory: pytest.TempPathFactory, real_images: Path) -> Path:
+    """The prepared source `mnist`."""
+    return _prepared("mnist", tmp_path_factory.mktemp("mnist"), real_images)
+
+
+@pytest.fixture(scope="session")
+def fashion(tmp_path_factory: pytest.TempPathFactory, real_images: Path) -> Path:
+    """The prepared source `fashion_mnist`; the same 900 images in both splits."""
+    if not (real_images / "FashionMNIST/raw").is_dir():
+        pytest.skip(f"no FashionMNIST in {real_images}")
+    return _prepared("fashion_mnist", tmp_path_factory.mktemp("fashion"), real_images)
+
+
+def _prepared(source: str, out: Path, root: Path | None = None) -> Path:
+    data = DataSpec(source=source)
+    prepare(data, DataConfig(source=data.source, download=False), out, root)
+    return out

@@ -1,0 +1,171 @@
+"""A made-up run in the format of the tables and evaluation files, with numbers we choose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from idpipe.figures.draw import styled
+from idpipe.figures.results import Results
+
+KINDS = ("train", "blend", "blend", *("unseen",) * 3, *("out_of_domain",) * 3, *("pattern",) * 6)
+RHO = tuple(i / 10 for i in range(11))
+LIVE = ("converged", "converged", "converged")
+MEAN, STD = 0.25, 0.5
+
+Measure = Callable[..., float]
+
+
+def plain_inputs(replicate: int) -> np.ndarray:
+    """Pixels in [0, 1], (n, c, h, w): probe j is flat at j / 20."""
+    return np.stack([np.full((1, 4, 4), j / 20) for j in range(len(KINDS))])
+
+
+@dataclass
+class Run:
+    """Collects networks; `results()` writes them and opens the run."""
+
+    folder: Path
+    kinds: Sequence[str] = KINDS
+    rho: Sequence[float] = RHO
+    probes: int = 2
+    inputs: Callable[[int], np.ndarray] = plain_inputs
+    vary: bool = False
+    cells: list[dict[str, Any]] = field(default_factory=list)
+    studies: list[dict[str, str]] = field(default_factory=list)
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    paths: dict[str, Path] = field(default_factory=dict)
+
+    def add(
+        self,
+        study: str,
+        depth: int,
+        statuses: Sequence[str] = LIVE,
+        outputs: Callable[[int], np.ndarray] | None = None,
+        measure: Measure | None = None,
+        **columns: Any,
+    ) -> str:
+        """Add a network. `outputs(replicate)` and `measure(...)` give what it was evaluated to."""
+        kind = "cnn" if study.startswith("cnn") else "fcn"
+        columns = {"arch": kind, "width": 32, "activation": "relu", "restarts": 0, **columns}
+        cell_id = f"{study}-d{depth:02d}-w{columns['width']}-{len(self.cells)}"
+        self.studies.append({"study": study, "cell_id": cell_id})
+        for replicate, status in enumerate(statuses):
+            self.cells.append(self._cell(cell_id, depth, replicate, status, columns))
+            if measure is not None:
+                self._measure(cell_id, replicate, measure)
+        if outputs is not None:
+            self._evaluate(cell_id, np.stack([outputs(r) for r in range(len(statuses))]))
+        return cell_id
+
+    def _cell(
+        self, cell_id: str, depth: int, replicate: int, status: str, columns: dict[str, Any]
+    ) -> dict[str, Any]:
+        return {
+            "cell_id": cell_id,
+            "replicate": replicate,
+            "depth": depth,
+            "kernel": 5.0 if columns["arch"] == "cnn" else float("nan"),
+            "source": "digits",
+            "status": status,
+            "mse": 1e-4,
+            "steps": 500,
+            **columns,
+        }
+
+    def _measure(self, cell_id: str, replicate: int, measure: Measure) -> None:
+        for rho in self.rho:
+            for probe in range(self.probes):
+                for reference in ("constant", "identity"):
+                    value = measure(replicate, rho, probe, reference)
+                    self.metrics.append(
+                        {
+                            "cell_id": cell_id,
+                            "replicate": replicate,
+                            "probe": f"rho={rho:.2f}/{probe:02d}",
+                            "kind": "correlated",
+                            "rho": rho,
+                            "size": 28,
+                            "reference": reference,
+                            "correlation": value,
+                            "mse": value,
+                        }
+                    )
+
+    def _evaluate(self, cell_id: str, outputs: np.ndarray) -> None:
+        source = self.folder / "data" / "digits"
+        source.mkdir(parents=True, exist_ok=True)
+        path = source / "probes-0123456789ab.npz"
+        self.paths[cell_id] = path
+        if not path.exists():
+            sets = range(len(outputs) if self.vary else 1)
+            named = np.stack([self.inputs(r) for r in sets])
+            channels = named.shape[2]
+            np.savez(
+                path,
+                names=np.array([f"probe {j}" for j in range(len(self.kinds))]),
+                kinds=np.array(self.kinds),
+                named=((named - MEAN) / STD).astype(np.float32),
+                mean=np.full(channels, MEAN),
+                std=np.full(channels, STD),
+            )
+        folder = self.folder / "cells" / cell_id / "eval-0123456789ab"
+        folder.mkdir(parents=True)
+        np.savez(folder / "predictions.npz", named=((outputs - MEAN) / STD).astype(np.float32))
+
+    def results(self) -> Results:
+        tables = self.folder / "tables"
+        tables.mkdir(exist_ok=True)
+        for name in ("cells", "studies", "metrics"):
+            pd.DataFrame(getattr(self, name)).to_parquet(tables / f"{name}.parquet")
+        return Results(tables, self.folder / "cells", self.paths)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(tmp_path)
+
+
+def texts_of(figure: Figure, gid: str) -> list[str]:
+    """Texts of one role, in the order they were drawn."""
+    return [text.get_text() for text in figure.findobj(Text) if text.get_gid() == gid]
+
+
+def check_print(figure: Figure) -> None:
+    """Every text at least 6 pt, inside the page, and off every other text."""
+    with styled():
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        figure.draw(renderer)
+        texts = [t for t in figure.findobj(Text) if t.get_text() and t.get_visible()]
+        boxes = np.array([t.get_window_extent(renderer).extents for t in texts])
+    assert min(text.get_fontsize() for text in texts) >= 6
+    width, height = figure.bbox.size
+    for text, (left, bottom, right, top) in zip(texts, boxes, strict=True):
+        assert left >= 0 and bottom >= 0 and right <= width and top <= height, text.get_text()
+    # A box has room for accents and descenders that digits do not have.
+    slack = 0.15 * (boxes[:, 3] - boxes[:, 1])
+    left, bottom, right, top = boxes[:, 0], boxes[:, 1] + slack, boxes[:, 2], boxes[:, 3] - slack
+    meets = (left[:, None] < right) & (left < right[:, None])
+    meets &= (bottom[:, None] < top) & (bottom < top[:, None])
+    np.fill_diagonal(meets, False)
+    touching = [(texts[i].get_text(), texts[j].get_text()) for i, j in np.argwhere(meets)]
+    assert not touching
+
+
+@pytest.fixture
+def printed() -> Callable[[Figure], None]:
+    return check_print
+
+
+@pytest.fixture
+def texts() -> Callable[[Figure, str], list[str]]:
+    return texts_of

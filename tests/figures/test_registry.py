@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import importlib
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+from idpipe.config import FigureStyle
+from idpipe.figures.draw import draw
+from idpipe.figures.registry import FIGURES
+from idpipe.figures.results import FigureError, Results
+
+
+def test_parsing_a_snakefile_imports_nothing_heavy():
+    code = (
+        "import sys, idpipe.figures.registry\n"
+        "heavy = {'numpy', 'pandas', 'matplotlib', 'scipy', 'torch'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_figures_never_see_torch():
+    modules = {f"idpipe.figures.{figure.module}" for figure in FIGURES.values()}
+    code = (
+        f"import sys, importlib\nfor m in {sorted(modules)}: importlib.import_module(m)\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_entry_has_its_function(name):
+    figure = FIGURES[name]
+    module = importlib.import_module(f"idpipe.figures.{figure.module}")
+    assert figure.name == name
+    assert list(inspect.signature(getattr(module, name)).parameters) == ["results", "style"]
+    if set(figure.suffixes) - {"png", "pdf"}:
+        assert callable(getattr(module, f"{name}_texts"))
+
+
+def test_every_public_figure_function_has_its_entry():
+    for module_name in {figure.module for figure in FIGURES.values()}:
+        module = importlib.import_module(f"idpipe.figures.{module_name}")
+        drawn = {name for name in vars(module) if name.startswith("fig") and name[3:].isdigit()}
+        assert drawn <= set(FIGURES)
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones():
+    with pytest.raises(FigureError, match="fig99: no such figure; allowed: fig02, "):
+        draw("fig99", Results(), FigureStyle())

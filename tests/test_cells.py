@@ -1,0 +1,458 @@
+import copy
+import itertools
+import json
+import math
+import os
+import subprocess
+import sys
+from functools import reduce
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from idpipe.cells import (
+    CNN,
+    ENGINE_VERSION,
+    FCN,
+    SOURCES,
+    TAGS,
+    Cell,
+    DataSpec,
+    Example,
+    Net,
+    Optimizer,
+    cell_from_json,
+    derived_seed,
+    grid,
+    kinds,
+    merge,
+    nested,
+)
+
+quick = settings(deadline=None, max_examples=60)
+
+
+def cell(**changes):
+    return Cell.model_validate(merge({"net": {"arch": "cnn", "depth": 5}}, changes))
+
+
+# Settings of cells, drawn with any of their keys left out.
+fractions = st.floats(0, 0.99, allow_subnormal=False)
+rates = st.floats(1e-6, 10)
+
+
+def some(**keys):
+    return st.fixed_dictionaries({}, optional=keys)
+
+
+nets = st.one_of(
+    st.fixed_dictionaries(
+        {"arch": st.just("cnn"), "depth": st.integers(2, 24)},
+        optional={
+            "width": st.integers(1, 64),
+            "kernel": st.integers(0, 14).map(lambda k: 2 * k + 1),
+            "bias": st.booleans(),
+        },
+    ),
+    st.fixed_dictionaries(
+        {"arch": st.just("fcn"), "depth": st.integers(2, 12)},
+        optional={
+            "width": st.integers(1, 64),
+            "activation": st.sampled_from(["relu", "linear"]),
+            "bias": st.booleans(),
+        },
+    ),
+)
+optimizers = st.one_of(
+    some(name=st.just("sgd"), lr=rates, momentum=fractions, weight_decay=fractions),
+    st.fixed_dictionaries(
+        {"name": st.just("adam")}, optional={"lr": rates, "beta1": fractions, "beta2": fractions}
+    ),
+)
+examples = st.one_of(
+    st.just("all"),
+    st.lists(
+        st.fixed_dictionaries({"label": st.integers(0, 9)}, optional={"index": st.integers(0, 99)}),
+        min_size=1,
+        max_size=3,
+    ),
+)
+cell_settings = st.fixed_dictionaries(
+    {"net": nets},
+    optional={
+        "optimizer": optimizers,
+        "data": some(source=st.sampled_from(["digits", "mnist"]), examples=examples),
+        "init": st.sampled_from(["pytorch", "printed", "orthogonal"]),
+        "schedule": some(factor=st.floats(0.01, 1)),
+        "max_steps": st.integers(0, 10**9),
+        "seed": st.integers(0, 2**63 - 1),
+        "replicates": st.integers(1, 9),
+        "failure": some(policy=st.sampled_from(["keep", "half_rate"])),
+    },
+)
+
+
+class TestIds:
+    # Change these only together with ENGINE_VERSION or with the fields of a cell: results that
+    # users have stored lie under such names.
+    @pytest.mark.parametrize(
+        ("changes", "expected"),
+        [
+            ({}, "cnn-d05-c128-k5-default-sgd-a2a89eee"),
+            ({"net": {"arch": "fcn", "depth": 1}}, "fcn-d01-h2048-relu-default-sgd-0f27297e"),
+            (
+                {
+                    "net": {"arch": "fcn", "depth": 4, "width": 784, "residual": True},
+                    "init": "kaiming_normal",
+                    "optimizer": {"name": "adam"},
+                },
+                "fcn-d04-h784-res-kaiming_normal-adam-0b278982",
+            ),
+            (
+                {
+                    "net": {"depth": 20, "kernel": 57, "bias": False, "activation": "linear"},
+                    "data": {"source": "cifar10", "examples": "all"},
+                },
+                "cnn-d20-c128-k57-linear-nobias-default-sgd-300654da",
+            ),
+        ],
+    )
+    def test_golden(self, changes, expected):
+        assert cell(**changes).cell_id == expected
+
+    @quick
+    @given(cell_settings, st.randoms(use_true_random=False))
+    def test_key_order_does_not_matter(self, content, random):
+        def shuffled(value):
+            if isinstance(value, dict):
+                keys = random.sample(list(value), len(value))
+                return {key: shuffled(value[key]) for key in keys}
+            return [shuffled(v) for v in value] if isinstance(value, list) else value
+
+        one, two = Cell.model_validate(content), Cell.model_validate(shuffled(content))
+        assert one.cell_id == two.cell_id
+
+    @quick
+    @given(cell_settings, cell_settings)
+    def test_equal_ids_mean_equal_cells(self, one, two):
+        a, b = Cell.model_validate(one), Cell.model_validate(two)
+        assert (a.cell_id == b.cell_id) == (a == b)
+
+    def test_written_defaults_change_nothing(self):
+        plain = cell()
+        assert Cell.model_validate(plain.model_dump()).cell_id == plain.cell_id
+        assert cell(optimizer={"lr": "1e-2"}, stop_mse=1e-4).cell_id == plain.cell_id
+        assert cell(optimizer={"weight_decay": -0.0}).cell_id == plain.cell_id
+
+    def test_every_changed_value_changes_the_id(self):
+        others = {
+            "data.source": "mnist",
+            "data.examples": [{"label": 7}, {"label": 8}],
+            "data.vary": True,
+            "data.size": 14,
+            "data.mean": [0.5],
+            "data.std": [0.5],
+            "net.depth": 6,
+            "net.width": 129,
+            "net.kernel": 7,
+            "net.activation": "linear",
+            "net.bias": False,
+            "train_layers": "bottom",
+            "init": "printed",
+            "bias_init": "zeros",
+            "optimizer.lr": 0.1,
+            "optimizer.momentum": 0.5,
+            "optimizer.nesterov": True,
+            "optimizer.weight_decay": 0.1,
+            "schedule.factor": 0.1,
+            "schedule.milestones": [0.3, 0.6],
+            "loss": "half_sum",
+            "batch_size": 64,
+            "max_steps": 1,
+            "stop_mse": 0.1,
+            "report_every": 1,
+            "precision": "tf32",
+            "replicates": 4,
+            "seed": 1,
+            "failure.policy": "keep",
+            "failure.max_restarts": 1,
+        }
+        kinds_of_things = {"net.arch", "optimizer.name", "data.digest", "data.channels"}
+        assert set(others) | kinds_of_things == set(_leaves(cell().model_dump()))
+        changed = [nested(path, value) for path, value in others.items()]
+        changed += [nested("data.examples", [{"label": 3}]), nested("data.examples", "all")]
+        changed += [nested("data.examples", [{"label": 7, "index": 1}])]
+        changed += [nested("data.examples", [{"label": 8}, {"label": 7}])]
+        changed += [{"optimizer": {"name": name, "lr": 0.01}} for name in kinds(Optimizer)]
+        changed += [{"net": {"arch": "fcn", "depth": 5, "width": 128}}]
+        changed += [{"data": {"source": "image_folder", "digest": digest}} for digest in "ab"]
+        changed += [{"data": {"source": "image_folder", "channels": 3}}]
+        ids = [cell(**change).cell_id for change in changed]
+        assert len(set(ids)) == len(ids)
+        # Momentum SGD at 0.01 is the default itself; no other change may leave the id alone.
+        assert ids.count(cell().cell_id) == 1
+
+    @pytest.mark.parametrize(
+        ("one", "two"),
+        [
+            ({"net": {"depth": 3, "width": 7}}, {"net": {"depth": 7, "width": 3}}),
+            ({"net": {"depth": 3, "kernel": 7}}, {"net": {"depth": 7, "kernel": 3}}),
+            ({"replicates": 2, "seed": 5}, {"replicates": 5, "seed": 2}),
+            ({"max_steps": 2, "batch_size": 5}, {"max_steps": 5, "batch_size": 2}),
+            (
+                {"optimizer": {"lr": 0.5, "momentum": 0.1}},
+                {"optimizer": {"lr": 0.1, "momentum": 0.5}},
+            ),
+            (
+                {"optimizer": {"name": "adam", "beta1": 0.5, "beta2": 0.1}},
+                {"optimizer": {"name": "adam", "beta1": 0.1, "beta2": 0.5}},
+            ),
+            (
+                {"data": {"examples": [{"label": 3, "index": 7}]}},
+                {"data": {"examples": [{"label": 7, "index": 3}]}},
+            ),
+            ({"data": {"mean": [0.3], "std": [0.5]}}, {"data": {"mean": [0.5], "std": [0.3]}}),
+        ],
+    )
+    def test_swapped_values_change_the_id(self, one, two):
+        assert cell(**one).cell_id != cell(**two).cell_id
+
+    def test_unique_on_a_large_grid(self):
+        shapes = itertools.product(range(1, 26), [1, 3, 32, 128], [1, 3, 5, 7, 57], range(20))
+        ids = {
+            Cell(net=CNN(depth=depth, width=width, kernel=kernel), seed=seed).cell_id
+            for depth, width, kernel, seed in shapes
+        }
+        assert len(ids) == 25 * 4 * 5 * 20
+
+    @quick
+    @given(cell_settings)
+    def test_canonical_text_round_trip(self, content):
+        original = Cell.model_validate(content)
+        text = original.canonical()
+        assert cell_from_json(text) == original
+        assert cell_from_json(text).canonical() == text
+        assert json.loads(text)["engine_version"] == ENGINE_VERSION
+
+    def test_another_engine_version_is_refused(self):
+        content = {**json.loads(cell().canonical()), "engine_version": ENGINE_VERSION + 1}
+        with pytest.raises(ValueError, match="engine version"):
+            cell_from_json(json.dumps(content))
+
+
+CNN_5 = {"arch": "cnn", "depth": 5}
+
+
+def _leaves(content, above=""):
+    for key, value in content.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{above}{key}.")
+        else:
+            yield above + key
+
+
+class TestParameters:
+    """Against the numbers printed in the paper's Table 1."""
+
+    @pytest.mark.parametrize(
+        ("net", "expected"),
+        [
+            (FCN(depth=1, width=784), 614_656),
+            (FCN(depth=12, width=784), 12 * 614_656),
+            (FCN(depth=2, width=2048), 3_211_264),
+            (FCN(depth=10, width=2048), 36_765_696),
+            (CNN(depth=1), 25),
+            (CNN(depth=5, width=3), 825),
+            (CNN(depth=3, width=128), 416_000),
+            (CNN(depth=24, width=128), 9_017_600),
+            (CNN(depth=20, width=1024, kernel=7), 924_944_384),
+            (CNN(depth=5, width=128, kernel=57), 160_526_592),
+        ],
+    )
+    def test_table_1(self, net, expected):
+        assert Cell(net=net).parameters == expected
+
+    def test_shapes_chain_from_image_to_image(self):
+        shapes = cell(net={"depth": 4, "width": 7, "kernel": 3}).weight_shapes
+        assert shapes == [(7, 1, 3, 3), (7, 7, 3, 3), (7, 7, 3, 3), (1, 7, 3, 3)]
+        fcn = {"arch": "fcn", "depth": 3, "width": 5}
+        assert cell(net=fcn, data={"size": 2}).weight_shapes == [(5, 4), (5, 5), (4, 5)]
+
+
+class TestMemory:
+    def test_grows_with_what_is_held(self):
+        base = cell(replicates=1)
+        assert base.memory_bytes >= 4 * 4 * base.parameters
+        assert cell(replicates=3).memory_bytes == 3 * base.memory_bytes
+        assert cell(replicates=1, precision="float64").memory_bytes == 2 * base.memory_bytes
+        two = [{"label": 1}, {"label": 2}]
+        everything = {"source": "mnist", "examples": "all"}
+        sizes = [
+            cell(replicates=1, **changes).memory_bytes
+            for changes in (
+                {},
+                {"data": {"examples": two}},
+                {"data": everything},
+                {"data": everything, "batch_size": 256},
+            )
+        ]
+        assert sizes == sorted(set(sizes))
+
+    def test_counts_the_activations_of_each_layer(self):
+        # One 4 x 4 image, 3 channels, kernel 1: outputs of 3 and 1 channels kept with their
+        # gradients, and the unfolded input of the widest layer.
+        net = CNN(depth=2, width=3, kernel=1)
+        assert net.workspace(1, 4) == 16 * (2 * (3 + 1) + 3)
+        assert FCN(depth=3, width=5).workspace(1, 4) == 2 * (5 + 5 + 16)
+
+
+class TestGrid:
+    def test_equals_brute_force(self):
+        axes = {"net.depth": [1, 5, 9], "seed": [0, 7], "net.width": [3, 4]}
+        points = list(grid({"seed": 5, "net": CNN_5}, {"net": {"kernel": 3}}, axes))
+        expected = [
+            {"seed": s, "net": {"arch": "cnn", "depth": d, "kernel": 3, "width": w}}
+            for d, s, w in itertools.product([1, 5, 9], [0, 7], [3, 4])
+        ]
+        assert [point.settings for point in points] == expected
+        indices = itertools.product(range(3), range(2), range(2))
+        assert [tuple(point.position.values()) for point in points] == list(indices)
+
+    def test_without_axes_is_one_point(self):
+        assert [p.settings for p in grid({"seed": 1}, {"seed": 2}, {})] == [{"seed": 2}]
+
+    def test_a_mapping_on_an_axis_merges_or_replaces(self):
+        base = {"optimizer": {"name": "sgd", "lr": 1, "momentum": 0.5}}
+        axes = {"optimizer": [{"lr": 2}, {"name": "adam"}]}
+        assert [point.settings["optimizer"] for point in grid({}, base, axes)] == [
+            {"name": "sgd", "lr": 2, "momentum": 0.5},
+            {"name": "adam"},
+        ]
+
+    @quick
+    @given(
+        st.dictionaries(
+            st.sampled_from(["a", "b.c", "b.d", "e.f.g"]),
+            st.lists(st.integers(), min_size=1, max_size=4),
+        )
+    )
+    def test_size_is_the_product_and_values_land_on_their_paths(self, axes):
+        points = list(grid({}, {}, axes))
+        assert len(points) == math.prod(map(len, axes.values()))
+        for point in points:
+            for path, index in point.position.items():
+                found = reduce(lambda mapping, key: mapping[key], path.split("."), point.settings)
+                assert found == axes[path][index]
+
+
+trees = st.recursive(
+    st.integers(0, 3),
+    lambda inner: st.dictionaries(st.sampled_from(["a", "b", "name", "arch"]), inner, max_size=3),
+    max_leaves=8,
+)
+mappings = st.dictionaries(st.sampled_from(["a", "b", "name", "arch"]), trees, max_size=3)
+
+
+class TestMerge:
+    @quick
+    @given(mappings, mappings, st.sampled_from([TAGS, ()]))
+    def test_laws(self, below, above, tags):
+        before = copy.deepcopy((below, above))
+        merged = merge(below, above, tags)
+        assert (below, above) == before
+        assert merge(below, {}, tags) == below
+        assert merge({}, above, tags) == above
+        assert merge(below, below, tags) == below
+        assert merge(merged, above, tags) == merged
+        assert merged.keys() == below.keys() | above.keys()
+        for key in below.keys() - above.keys():
+            assert merged[key] == below[key]
+        for key, value in above.items():
+            if not isinstance(value, dict):
+                assert merged[key] == value
+
+    def test_another_kind_replaces_the_whole_mapping(self):
+        below = {"net": {"arch": "fcn", "residual": True}, "optimizer": {"lr": 1}}
+        assert merge(below, {"net": {"arch": "cnn"}})["net"] == {"arch": "cnn"}
+        assert merge(below, {"net": {"depth": 3}})["net"] == {
+            "arch": "fcn",
+            "residual": True,
+            "depth": 3,
+        }
+        assert merge(below, {"net": {"arch": "cnn"}}, tags=())["net"] == {
+            "arch": "cnn",
+            "residual": True,
+        }
+        # A mapping that names no kind yet takes the name.
+        assert merge(below, {"optimizer": {"name": "adam"}})["optimizer"] == {
+            "name": "adam",
+            "lr": 1,
+        }
+
+
+class TestData:
+    @pytest.mark.parametrize("source", SOURCES)
+    def test_source_fills_in_its_facts(self, source):
+        data, facts = DataSpec(source=source), SOURCES[source]
+        assert (data.size, data.channels) == (facts.size, facts.channels)
+        assert (data.mean, data.std) == (facts.mean, facts.std)
+        data.check_examples(facts.per_class, 1)
+
+    def test_colour_folder_is_standardized_as_cifar(self):
+        data = DataSpec(source="image_folder", channels=3)
+        assert data.mean == SOURCES["cifar10"].mean
+
+    @pytest.mark.parametrize("vary", [False, True])
+    def test_example_range_by_brute_force(self, vary):
+        per_class, replicates = (4, 6), 3
+        for label, index in itertools.product(range(3), range(8)):
+            data = DataSpec(examples=(Example(label=label, index=index),), vary=vary)
+            used = range(index, index + replicates) if vary else [index]
+            exists = label < 2 and all(i < per_class[label] for i in used)
+            if exists:
+                data.check_examples(per_class, replicates)
+            else:
+                with pytest.raises(ValueError, match=r"^examples\[0\]\.(label|index): must be"):
+                    data.check_examples(per_class, replicates)
+
+    def test_more_replicates_than_images(self):
+        with pytest.raises(ValueError, match=r"^vary: must be false for 5 replicates"):
+            DataSpec(vary=True, examples=(Example(label=0),)).check_examples((4,), 5)
+
+    def test_files_decide_where_nothing_is_known(self):
+        DataSpec(examples=(Example(label=10**6),)).check_examples(None, 1)
+
+
+class TestSeeds:
+    def test_depend_on_every_part(self):
+        calls = [(0, "init", 0), (1, "init", 0), (0, "batch", 0), (0, "init", 1), (0, "init")]
+        seeds = {derived_seed(*call) for call in calls}
+        assert len(seeds) == len(calls)
+        assert derived_seed(0, "init", 0) == derived_seed(0, "init", 0)
+
+    def test_fit_63_bits_and_spread(self):
+        seeds = [derived_seed(0, "init", part) for part in range(1000)]
+        assert all(0 <= seed < 2**63 for seed in seeds)
+        # The mean of 1,000 uniform numbers lies within 5 standard errors of the middle.
+        assert abs(sum(seeds) / 1000 / 2**63 - 0.5) < 5 / math.sqrt(12 * 1000)
+
+
+def test_kinds_are_the_names_in_configs():
+    assert set(kinds(Net)) == {"fcn", "cnn"}
+    assert set(kinds(Optimizer)) == {"sgd", "adagrad", "rmsprop", "adam", "adamax"}
+
+
+def test_parsing_a_config_imports_nothing_heavy():
+    code = (
+        "import sys, idpipe.cells, idpipe.config, idpipe.docs;"
+        "print([m for m in ('torch', 'numpy', 'pandas', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,878 @@
+"""Sources are what they claim to be; what is missing or damaged is refused by name."""
+
+import functools
+import gzip
+import hashlib
+import http.server
+import json
+import os
+import pickle
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from idpipe import data
+from idpipe.cells import SOURCES, DataSpec, Example
+from idpipe.config import DataConfig, folder_counts, folder_digest
+from idpipe.data import load_split, prepare, resize, standardize, training_images, unstandardize
+from idpipe.errors import DataError
+
+IDX = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+
+def prepared(out: Path, source: str, root: Path, **settings: Any) -> Path:
+    where = DataConfig.model_validate({"source": source, "download": False, **settings})
+    prepare(DataSpec.model_validate({"source": source}), where, out, root)
+    return out
+
+
+def flip(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
+
+
+# --- what idpipe imports ---------------------------------------------------------------------
+
+
+def test_importing_data_and_probes_does_not_import_torch_or_scikit_learn() -> None:
+    code = (
+        "import sys, idpipe.data, idpipe.probes;"
+        "print([m for m in ('torch', 'torchvision', 'sklearn') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+# --- embedded sources ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", ["digits", "photos"])
+def test_class_counts_that_configs_are_checked_against_are_those_prepared(
+    source: str, request: pytest.FixtureRequest
+) -> None:
+    folder = request.getfixturevalue(source)
+    counts = np.bincount(load_split(folder, "train").labels)
+    assert tuple(counts) == SOURCES[source].per_class
+    assert json.loads((folder / "info.json").read_text())["train"]["counts"] == list(counts)
+
+
+def test_digits_split_and_labels_are_scikit_learns(digits: Path) -> None:
+    from sklearn.datasets import load_digits
+
+    train, test = load_split(digits, "train"), load_split(digits, "test")
+    assert train.images.shape == (1437, 1, 28, 28) and test.images.shape == (360, 1, 28, 28)
+    assert train.images.dtype == np.uint8 and train.labels.dtype == np.int64
+    assert [*train.labels, *test.labels] == list(load_digits().target)
+
+
+def test_digits_lie_as_mnist_places_them(digits: Path) -> None:
+    for image in load_split(digits, "train").images[:, 0].astype(float):
+        assert image.min() == 0 and image.max() == 255
+        rows, columns = np.nonzero(image)
+        spans = np.ptp(rows) + 1, np.ptp(columns) + 1
+        assert max(spans) in (19, 20)  # an edge pixel may round to 0
+        mass = [np.average(axis, weights=image[rows, columns]) for axis in (rows, columns)]
+        assert np.abs(np.array(mass) - 13.5).max() <= 0.5 + 1e-9
+
+
+def test_digits_show_the_image_they_were_made_from(digits: Path) -> None:
+    from sklearn.datasets import load_digits
+
+    agreements = []
+    for image, small in zip(load_split(digits, "train").images, load_digits().images, strict=False):
+        rows, columns = np.nonzero(image[0])
+        shown = Image.fromarray(image[0]).crop(
+            (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+        )
+        rows, columns = np.nonzero(small > 6)
+        part = small[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+        shrunk = np.asarray(shown.resize(part.shape[::-1], Image.Resampling.BOX))
+        agreements.append(np.corrcoef(shrunk.ravel(), part.ravel())[0, 1])
+    assert np.median(agreements) > 0.85
+
+
+def test_digits_pass_for_mnist(digits: Path, mnist: Path) -> None:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    ours, theirs = load_split(digits, "train"), load_split(mnist, "train")
+    pixels = ours.images / 255
+    assert abs(pixels.mean() - 0.1307) < 0.02 and abs(pixels.std() - 0.3081) < 0.02
+    # A reader who only ever saw MNIST knows most of them: 80% are read right, chance is 10%.
+    reader = KNeighborsClassifier(3)
+    reader.fit(theirs.images[:6000].reshape(6000, -1), theirs.labels[:6000])
+    assert reader.score(ours.images.reshape(len(ours.labels), -1), ours.labels) > 0.75
+
+
+def test_photos_are_different_tiles_of_the_photographs(photos: Path) -> None:
+    from sklearn.datasets import load_sample_images
+
+    where: dict[bytes, tuple[int, int, int]] = {}
+    for label, photo in enumerate(load_sample_images().images):
+        top, left = photo.shape[0] % 40 // 2, photo.shape[1] % 40 // 2
+        for y in range(top, photo.shape[0] - 39, 40):
+            for x in range(left, photo.shape[1] - 39, 40):
+                tile = Image.fromarray(photo).crop((x, y, x + 40, y + 40))
+                tile = tile.resize((32, 32), Image.Resampling.BILINEAR)
+                where[np.asarray(tile).tobytes()] = (label, y, x)
+    found = set()
+    for split in (load_split(photos, "train"), load_split(photos, "test")):
+        for image, label in zip(split.images, split.labels, strict=True):
+            place = where[np.moveaxis(image, 0, -1).tobytes()]
+            assert place[0] == label and place not in found
+            assert image.std() > 15
+            found.add(place)
+    assert len(found) == 90
+
+
+# --- MNIST's format --------------------------------------------------------------------------
+
+
+def write_idx(folder: Path, count: int = 12, seed: int = 0) -> Path:
+    """A tiny data set in MNIST's format, random images, labels 0, 1, 2, ..."""
+    raw = folder / "MNIST/raw"
+    raw.mkdir(parents=True)
+    generator = np.random.default_rng(seed)
+    for part in ("train", "t10k"):
+        pixels = generator.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        header = struct.pack(">IIII", 0x803, count, 28, 28)
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(header + pixels.tobytes())
+        labels = bytes(n % 10 for n in range(count))
+        header = struct.pack(">II", 0x801, count)
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(header + labels)
+    return raw
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion"])
+def test_idx_sources_equal_torchvision(
+    name: str, real_images: Path, request: pytest.FixtureRequest
+) -> None:
+    from torchvision import datasets
+
+    folder = request.getfixturevalue(name)
+    kind = {"mnist": datasets.MNIST, "fashion": datasets.FashionMNIST}[name]
+    for split in ("train", "test"):
+        theirs, ours = kind(real_images, train=split == "train"), load_split(folder, split)
+        np.testing.assert_array_equal(ours.images[:, 0], theirs.data.numpy())
+        np.testing.assert_array_equal(ours.labels, theirs.targets.numpy())
+
+
+def test_mnist_counts_are_those_of_the_table(mnist: Path) -> None:
+    assert tuple(np.bincount(load_split(mnist, "train").labels)) == SOURCES["mnist"].per_class
+
+
+def test_a_subset_records_its_own_counts(fashion: Path) -> None:
+    assert json.loads((fashion / "info.json").read_text())["test"]["counts"] == [90] * 10
+
+
+@pytest.mark.parametrize("name", IDX)
+def test_one_flipped_byte_of_mnist_is_found(name: str, real_images: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "MNIST/raw"
+    raw.mkdir(parents=True)
+    for other in IDX:
+        (raw / other).symlink_to(real_images / "MNIST/raw" / other)
+    flip(raw / name, -3)
+    with pytest.raises(DataError, match=rf"raw/{name}: truncated or corrupt.*SHA-256.*[Dd]elete"):
+        prepared(tmp_path / "out", "mnist", tmp_path)
+    assert not (tmp_path / "out/info.json").exists()
+
+
+@pytest.mark.parametrize("name", IDX)
+def test_a_truncated_idx_file_is_found(name: str, tmp_path: Path) -> None:
+    raw = write_idx(tmp_path)
+    path = raw / name
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DataError, match=rf"{path}: truncated or corrupt: it has [\d,]+ bytes"):
+        prepared(tmp_path / "out", "mnist", tmp_path)
+
+
+def bad_magic(raw: Path) -> None:
+    flip(raw / IDX[2], 2)
+
+
+def empty_file(raw: Path) -> None:
+    (raw / IDX[2]).write_bytes(b"")
+
+
+def longer_file(raw: Path) -> None:
+    (raw / IDX[2]).write_bytes((raw / IDX[2]).read_bytes() + b"\0")
+
+
+def wide_images(raw: Path) -> None:
+    header = struct.pack(">IIII", 0x803, 12, 14, 56)
+    (raw / IDX[2]).write_bytes(header + (raw / IDX[2]).read_bytes()[16:])
+
+
+def label_ten(raw: Path) -> None:
+    (raw / IDX[3]).write_bytes((raw / IDX[3]).read_bytes()[:-1] + b"\x0a")
+
+
+def too_few_labels(raw: Path) -> None:
+    (raw / IDX[3]).write_bytes(struct.pack(">II", 0x801, 11) + bytes(11))
+
+
+def no_images(raw: Path) -> None:
+    (raw / IDX[2]).write_bytes(struct.pack(">IIII", 0x803, 0, 28, 28))
+    (raw / IDX[3]).write_bytes(struct.pack(">II", 0x801, 0))
+
+
+@pytest.mark.parametrize(
+    ("damage", "file", "reason"),
+    [
+        (bad_magic, 2, "no idx header"),
+        (empty_file, 2, "no idx header"),
+        (longer_file, 2, "header promises"),
+        (wide_images, 2, "not 28 x 28"),
+        (label_ten, 3, "the label 10"),
+        (too_few_labels, 3, "has 11 labels"),
+        (no_images, 3, "has 0 labels"),
+    ],
+)
+def test_a_damaged_idx_file_is_named(
+    damage: Callable[[Path], None], file: int, reason: str, tmp_path: Path
+) -> None:
+    raw = write_idx(tmp_path)
+    prepared(tmp_path / "out", "mnist", tmp_path)
+    damage(raw)
+    with pytest.raises(DataError, match=rf"{raw / IDX[file]}: truncated or corrupt: .*{reason}"):
+        prepared(tmp_path / "out", "mnist", tmp_path)
+
+
+def pack(raw: Path, name: str, keep: bool = False) -> Path:
+    packed = raw / f"{name}.gz"
+    packed.write_bytes(gzip.compress((raw / name).read_bytes()))
+    if not keep:
+        (raw / name).unlink()
+    return packed
+
+
+def test_packed_files_alone_are_read(tmp_path: Path) -> None:
+    raw = write_idx(tmp_path)
+    before = load_split(prepared(tmp_path / "plain", "mnist", tmp_path), "test")
+    for name in IDX:
+        pack(raw, name)
+    after = load_split(prepared(tmp_path / "packed", "mnist", tmp_path), "test")
+    np.testing.assert_array_equal(before.images, after.images)
+    np.testing.assert_array_equal(before.labels, after.labels)
+
+
+@pytest.mark.parametrize("damage", [lambda p: p.write_bytes(p.read_bytes()[:-9])])
+def test_a_truncated_packed_file_is_named(damage: Callable[[Path], None], tmp_path: Path) -> None:
+    raw = write_idx(tmp_path)
+    packed = pack(raw, IDX[0])
+    damage(packed)
+    with pytest.raises(DataError, match=f"{packed}: truncated or corrupt"):
+        prepared(tmp_path / "out", "mnist", tmp_path)
+
+
+def test_a_flipped_byte_shows_against_the_packed_file_beside_it(tmp_path: Path) -> None:
+    raw = write_idx(tmp_path)
+    pack(raw, IDX[0], keep=True)
+    prepared(tmp_path / "out", "mnist", tmp_path)
+    flip(raw / IDX[0], 1000)
+    with pytest.raises(DataError, match=rf"{raw / IDX[0]}: truncated or corrupt.*{IDX[0]}\.gz"):
+        prepared(tmp_path / "out", "mnist", tmp_path)
+
+
+# --- what cannot be had ----------------------------------------------------------------------
+
+
+def assert_helpful(error: pytest.ExceptionInfo[DataError], source: str, folder: Path) -> None:
+    text = str(error.value)
+    assert f"data.source = {source}" in text
+    for needed in (str(folder), "data.root", "IDPIPE_DATA", "data.source: digits"):
+        assert needed in text
+    assert folder.is_absolute() and "\n" not in text
+    # Nothing of the failed attempt shows as a traceback.
+    assert error.value.__suppress_context__ or error.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("source", "inside"),
+    [
+        ("mnist", "MNIST/raw"),
+        ("fashion_mnist", "FashionMNIST/raw"),
+        ("cifar10", "cifar-10-batches-py"),
+    ],
+)
+def test_a_missing_data_set_says_where_it_was_sought_and_what_to_do(
+    source: str, inside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError) as error:
+        prepared(tmp_path / "out", source, Path("elsewhere"))
+    assert_helpful(error, source, tmp_path / "elsewhere" / inside)
+    assert "data.download is false" in str(error.value)
+    assert not (tmp_path / "out").exists() and not (tmp_path / "elsewhere").exists()
+
+
+def test_a_file_missing_from_the_set_counts_as_missing(tmp_path: Path) -> None:
+    (write_idx(tmp_path) / IDX[1]).unlink()
+    with pytest.raises(DataError) as error:
+        prepared(tmp_path / "out", "mnist", tmp_path)
+    assert_helpful(error, "mnist", tmp_path / "MNIST/raw")
+
+
+def test_a_missing_out_of_domain_source_names_its_key(tmp_path: Path) -> None:
+    where = DataConfig(source="mnist", download=False)
+    with pytest.raises(DataError) as error:
+        prepare(DataSpec(source="fashion_mnist"), where, tmp_path / "out", tmp_path)
+    assert "probes.out_of_domain_source" in str(error.value)
+    assert "probes.out_of_domain_source: photos" in str(error.value)
+
+
+def test_the_root_comes_from_the_config_then_the_environment_then_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = DataSpec(source="mnist")
+    for root, variable, sought in (("a", "b", "a"), (None, "b", "b"), (None, "", "data")):
+        monkeypatch.setenv("IDPIPE_DATA", variable)
+        where = DataConfig(source="mnist", root=root, download=False)
+        with pytest.raises(DataError, match=f"not found in {tmp_path / sought}/MNIST/raw"):
+            prepare(spec, where, tmp_path / "out")
+
+
+@pytest.fixture
+def refused_port() -> int:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        return int(closed.getsockname()[1])
+
+
+@pytest.fixture
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+@pytest.mark.parametrize("source", ["mnist", "fashion_mnist", "cifar10"])
+@pytest.mark.usefixtures("no_proxy")
+def test_a_refused_download_gives_the_same_message(
+    source: str, refused_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torchvision import datasets
+
+    address = f"http://127.0.0.1:{refused_port}/"
+    for kind in (datasets.MNIST, datasets.FashionMNIST):
+        monkeypatch.setattr(kind, "mirrors", [address])
+    monkeypatch.setattr(datasets.CIFAR10, "url", f"{address}cifar-10-python.tar.gz")
+    with pytest.raises(DataError) as error:
+        prepared(tmp_path / "out", source, tmp_path / "root", download=True)
+    inside = {"mnist": "MNIST/raw", "fashion_mnist": "FashionMNIST/raw"}
+    folder = tmp_path / "root" / inside.get(source, "cifar-10-batches-py")
+    assert_helpful(error, source, folder)
+    assert "the download failed" in str(error.value) and "refused" in str(error.value)
+    assert list((tmp_path / "root").iterdir()) == []
+
+
+@pytest.mark.usefixtures("no_proxy")
+def test_a_silent_server_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision import datasets
+
+    monkeypatch.setattr(data, "NETWORK_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(
+            datasets.MNIST, "mirrors", [f"http://127.0.0.1:{silent.getsockname()[1]}/"]
+        )
+        start = time.perf_counter()
+        with pytest.raises(DataError, match=r"the download failed .*timed out"):
+            prepared(tmp_path / "out", "mnist", tmp_path, download=True)
+    assert time.perf_counter() - start < 5
+    assert socket.getdefaulttimeout() is None
+
+
+def test_a_root_that_cannot_be_written_gives_the_same_message(tmp_path: Path) -> None:
+    (tmp_path / "root").write_text("a file, not a folder")
+    with pytest.raises(DataError) as error:
+        prepared(tmp_path / "out", "mnist", tmp_path / "root", download=True)
+    assert_helpful(error, "mnist", tmp_path / "root/MNIST/raw")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder and the address it is served at."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as served:
+        thread = threading.Thread(target=served.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield folder, f"http://127.0.0.1:{served.server_port}/"
+        served.shutdown()
+        thread.join()
+
+
+@pytest.mark.usefixtures("no_proxy")
+def test_a_download_leaves_files_that_are_there_and_no_litter(
+    server: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torchvision import datasets
+
+    served, address = server
+    resources = []
+    raw = write_idx(tmp_path / "origin", seed=1)
+    for name in IDX:
+        packed = Path(shutil.copy(pack(raw, name, keep=True), served))
+        resources.append((packed.name, hashlib.md5(packed.read_bytes()).hexdigest()))
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [address])
+    monkeypatch.setattr(datasets.MNIST, "resources", resources)
+    mine = tmp_path / "root/MNIST/raw" / IDX[0]
+    mine.parent.mkdir(parents=True)
+    shutil.copy(raw / IDX[0], mine)
+    kept = mine.stat().st_mtime_ns
+    found = load_split(
+        prepared(tmp_path / "out", "mnist", tmp_path / "root", download=True), "test"
+    )
+    theirs = (raw / IDX[2]).read_bytes()[16:]
+    assert found.images.tobytes() == theirs
+    assert mine.stat().st_mtime_ns == kept
+    assert [path.name for path in (tmp_path / "root").iterdir()] == ["MNIST"]
+    (served / f"{IDX[0]}.gz").unlink()
+    prepared(tmp_path / "again", "mnist", tmp_path / "root", download=True)
+
+
+# --- CIFAR-10's format -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A root with tiny batches in CIFAR-10's format, known to torchvision by their MD5."""
+    from torchvision import datasets
+
+    folder = tmp_path / "root/cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    listed: dict[str, str] = {}
+    for name in ("data_batch_1", "data_batch_2", "test_batch", "batches.meta"):
+        rows = generator.integers(0, 256, (6, 3072), dtype=np.uint8)
+        batch = {"data": rows, "labels": [0, 1, 2, 3, 9, 9], "label_names": list("abcdefghij")}
+        (folder / name).write_bytes(pickle.dumps(batch))
+        listed[name] = hashlib.md5((folder / name).read_bytes()).hexdigest()
+    kind = datasets.CIFAR10
+    monkeypatch.setattr(kind, "train_list", [[n, listed[n]] for n in list(listed)[:2]])
+    monkeypatch.setattr(kind, "test_list", [["test_batch", listed["test_batch"]]])
+    monkeypatch.setitem(kind.meta, "md5", listed["batches.meta"])
+    return folder
+
+
+def test_cifar_pixels_lie_by_channel_row_column(cifar: Path, tmp_path: Path) -> None:
+    out = prepared(tmp_path / "out", "cifar10", cifar.parent)
+    train = load_split(out, "train")
+    assert train.images.shape == (12, 3, 32, 32) and list(train.labels[:6]) == [0, 1, 2, 3, 9, 9]
+    rows = pickle.loads((cifar / "data_batch_2").read_bytes())["data"]
+    # One row of a batch: 1024 red values, then green, then blue, each row by row.
+    assert train.images[8, 1, 5, 7] == rows[2, 1024 + 5 * 32 + 7]
+    assert len(load_split(out, "test").labels) == 6
+
+
+@pytest.mark.parametrize("damage", [lambda p: flip(p, 99), lambda p: p.write_bytes(b"")])
+@pytest.mark.parametrize("name", ["data_batch_2", "test_batch", "batches.meta"])
+def test_a_damaged_cifar_batch_is_named(
+    name: str, damage: Callable[[Path], None], cifar: Path, tmp_path: Path
+) -> None:
+    damage(cifar / name)
+    with pytest.raises(DataError, match=rf"{cifar / name}: truncated or corrupt.*MD5"):
+        prepared(tmp_path / "out", "cifar10", cifar.parent, download=True)
+
+
+def test_a_cifar_archive_is_unpacked(
+    cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torchvision import datasets
+
+    archive = cifar.parent / "cifar-10-python.tar.gz"
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(cifar, cifar.name)
+    monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
+    before = load_split(prepared(tmp_path / "one", "cifar10", cifar.parent), "train")
+    shutil.rmtree(cifar)
+    out = prepared(tmp_path / "two", "cifar10", cifar.parent, download=True)
+    np.testing.assert_array_equal(load_split(out, "train").images, before.images)
+    assert {path.name for path in cifar.parent.iterdir()} == {archive.name, cifar.name}
+
+
+# --- the user's own images -------------------------------------------------------------------
+
+
+def picture(path: Path, level: int = 128, size: tuple[int, int] = (8, 8), mode: str = "L") -> Path:
+    """A flat image."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", size, level).convert(mode).save(path)
+    return path
+
+
+def own(folder: Path, out: Path, **settings: Any) -> Path:
+    spec = {"size": 8, "digest": folder_digest(folder), "examples": [{"label": 0}], **settings}
+    where = DataConfig(source="image_folder", folder=str(folder))
+    prepare(DataSpec.model_validate({"source": "image_folder", **spec}), where, out)
+    return out
+
+
+LAYOUTS: dict[str, tuple[list[str], list[int], list[int]]] = {
+    # files, in any order -> labels of the training set, labels of the test set
+    "flat": (["b.png", "a.png", "c.png"], [0, 0, 0], [0, 0, 0]),
+    "classes": (["two/x.png", "one/y.png", "one/z.png"], [0, 0, 1], [0, 0, 1]),
+    "nested": (["a/deep/x.png", "a/y.png", "b/z.png"], [0, 0, 1], [0, 0, 1]),
+    "train only": (["train/b.png", "train/a.png"], [0, 0], [0, 0]),
+    "flat split": (["train/a.png", "test/b.png", "test/c.png"], [0], [0, 0]),
+    "class split": (["train/q/a.png", "train/p/b.png", "test/q/c.png"], [0, 1], [1]),
+    "new class in test": (["train/q/a.png", "test/p/b.png", "test/q/c.png"], [0], [0, 1]),
+    "empty class": (["train/q/a.png", "train/p/notes.txt", "train/r/b.png"], [0, 1], [0, 1]),
+    "beside train": (["train/q/a.png", "cover.png", "docs/b.png"], [0], [0]),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_image_folder_layouts(layout: str, tmp_path: Path) -> None:
+    files, train_labels, test_labels = LAYOUTS[layout]
+    folder = tmp_path / "mine"
+    for level, name in enumerate(files):
+        if name.endswith(".txt"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text("no image")
+        else:
+            picture(folder / name, level)
+    out = own(folder, tmp_path / "out")
+    train, test = load_split(out, "train"), load_split(out, "test")
+    assert list(train.labels) == train_labels and list(test.labels) == test_labels
+    # What configs are checked against counts the same images in the same classes.
+    assert folder_counts(folder) == list(np.bincount(train.labels))
+    inside = [n for n in files if n.startswith("train/")] or files
+    ordered = sorted((n for n in inside if n.endswith(".png")), key=lambda n: Path(n).parts)
+    assert list(train.images[:, 0, 0, 0]) == [files.index(name) for name in ordered]
+
+
+def test_images_of_any_shape_become_their_central_square(tmp_path: Path) -> None:
+    wide = np.zeros((8, 20), np.uint8)
+    wide[:, 6:14] = np.arange(64).reshape(8, 8)
+    (tmp_path / "mine").mkdir()
+    Image.fromarray(wide).save(tmp_path / "mine/a.png")
+    Image.fromarray(wide.T).save(tmp_path / "mine/b.png")
+    images = load_split(own(tmp_path / "mine", tmp_path / "out"), "train").images
+    np.testing.assert_array_equal(images[0, 0], np.arange(64).reshape(8, 8))
+    np.testing.assert_array_equal(images[1, 0], np.arange(64).reshape(8, 8).T)
+
+
+def test_shrinking_averages_rather_than_skips(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    board = np.indices((64, 64)).sum(0) % 2 * 255
+    Image.fromarray(board.astype(np.uint8)).save(tmp_path / "mine/a.png")
+    shrunk = load_split(own(tmp_path / "mine", tmp_path / "out"), "train").images
+    assert np.abs(shrunk.astype(int) - 127).max() <= 2
+
+
+def test_gray_is_luma_and_colour_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    Image.new("RGB", (8, 8), (250, 100, 30)).save(tmp_path / "mine/a.png")
+    gray = load_split(own(tmp_path / "mine", tmp_path / "gray"), "train").images
+    colour = load_split(own(tmp_path / "mine", tmp_path / "rgb", channels=3), "train").images
+    assert gray.shape == (1, 1, 8, 8) and abs(gray[0, 0, 0, 0] - 136.87) < 1
+    assert list(colour[0, :, 0, 0]) == [250, 100, 30]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparency_lies_on_black(mode: str, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    image = Image.new("LA", (8, 8), (200, 255))
+    image.paste((200, 0), (0, 0, 4, 8))
+    if mode == "P":
+        flat = Image.new("P", (8, 8), 1)
+        flat.putpalette([0, 0, 0, 200, 200, 200, 90, 90, 90])
+        flat.paste(2, (0, 0, 4, 8))
+        flat.save(tmp_path / "mine/a.png", transparency=2)
+    else:
+        image.convert(mode).save(tmp_path / "mine/a.png")
+    shown = load_split(own(tmp_path / "mine", tmp_path / "out"), "train").images[0, 0]
+    assert (shown[:, :4] == 0).all() and (shown[:, 4:] == 200).all()
+
+
+def test_sixteen_bit_gray_keeps_its_range(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    Image.fromarray(ramp).save(tmp_path / "mine/a.png")
+    Image.fromarray(ramp).save(tmp_path / "mine/b.tiff")
+    for shown in load_split(own(tmp_path / "mine", tmp_path / "out"), "train").images:
+        assert np.abs(shown[0].astype(float) - ramp / 257).max() <= 0.5
+
+
+def test_a_turned_photograph_stands_upright(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    pixels = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held so that the top lies at the right
+    Image.fromarray(np.rot90(pixels, 1)).save(tmp_path / "mine/a.png", exif=exif)
+    shown = load_split(own(tmp_path / "mine", tmp_path / "out"), "train").images[0, 0]
+    np.testing.assert_array_equal(shown, pixels)
+
+
+def noisy(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 40), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp", "a.gif", "a.tiff", "a.webp"])
+@pytest.mark.filterwarnings("ignore:Truncated File Read")
+def test_a_truncated_image_is_named(name: str, tmp_path: Path) -> None:
+    path = noisy(tmp_path / "mine" / name)
+    own(tmp_path / "mine", tmp_path / "whole")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DataError, match=rf"{path}: cannot be read as an image"):
+        own(tmp_path / "mine", tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", [b"", b"no image at all", b"\x89PNG\r\n\x1a\n"])
+def test_a_file_that_is_no_image_is_named(content: bytes, tmp_path: Path) -> None:
+    path = picture(tmp_path / "mine/a.png")
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"{path}: cannot be read as an image"):
+        own(tmp_path / "mine", tmp_path / "out")
+
+
+def test_a_flipped_byte_of_a_png_is_found(tmp_path: Path) -> None:
+    path = noisy(tmp_path / "mine/a.png")
+    flip(path, path.stat().st_size // 2)
+    with pytest.raises(DataError, match=rf"{path}: cannot be read as an image"):
+        own(tmp_path / "mine", tmp_path / "out")
+
+
+def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    Image.fromarray(np.ones((8, 8), np.float32)).save(tmp_path / "mine/a.tiff")
+    with pytest.raises(DataError, match=r"a.tiff: .*floating point"):
+        own(tmp_path / "mine", tmp_path / "out")
+
+
+def test_images_beside_classes_are_refused(tmp_path: Path) -> None:
+    picture(tmp_path / "mine/a/x.png")
+    loose = picture(tmp_path / "mine/y.png")
+    with pytest.raises(DataError, match=rf"data\.folder: {loose} lies beside"):
+        own(tmp_path / "mine", tmp_path / "out")
+
+
+def test_a_folder_that_changed_since_it_was_hashed_is_refused(tmp_path: Path) -> None:
+    picture(tmp_path / "mine/a.png")
+    digest = folder_digest(tmp_path / "mine")
+    picture(tmp_path / "mine/a.png", 7)
+    with pytest.raises(DataError, match=r"data\.folder = .*changed"):
+        own(tmp_path / "mine", tmp_path / "out", digest=digest)
+
+
+@pytest.mark.parametrize("folder", [None, "missing", "empty", "untrained"])
+def test_a_folder_without_training_images_is_refused(folder: str | None, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "untrained/train").mkdir(parents=True)
+    where = DataConfig(source="image_folder", folder=folder and str(tmp_path / folder))
+    with pytest.raises(DataError, match=r"data\.folder"):
+        prepare(DataSpec(source="image_folder"), where, tmp_path / "out")
+
+
+# --- prepared files --------------------------------------------------------------------------
+
+
+def test_preparing_twice_gives_the_same_bytes_and_no_litter(tmp_path: Path) -> None:
+    write_idx(tmp_path)
+    out = prepared(tmp_path / "out", "mnist", tmp_path)
+    names = {"train.npz", "test.npz", "info.json"}
+    first = {name: (out / name).read_bytes() for name in names}
+    prepared(out, "mnist", tmp_path)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == first
+    info = json.loads(first["info.json"])
+    assert info["source"] == "mnist" and info["origin"] == str(tmp_path / "MNIST/raw")
+    images = load_split(out, "train").images
+    assert info["train"]["images_sha256"] == hashlib.sha256(images.tobytes()).hexdigest()
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-50])
+
+
+def other_arrays(path: Path) -> None:
+    np.savez(path, pictures=np.zeros(3))
+
+
+def fewer_labels(path: Path) -> None:
+    np.savez(path, images=np.zeros((3, 1, 4, 4), np.uint8), labels=np.zeros(2, np.int64))
+
+
+def other_type(path: Path) -> None:
+    np.savez(path, images=np.zeros((3, 1, 4, 4)), labels=np.zeros(3, np.int64))
+
+
+DAMAGES = [cut, other_arrays, lambda p: flip(p, 3000), lambda p: p.write_bytes(b""), os.unlink]
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, fewer_labels, other_type])
+def test_a_damaged_prepared_file_is_named(damage: Callable[[Path], None], tmp_path: Path) -> None:
+    write_idx(tmp_path)
+    out = prepared(tmp_path / "out", "mnist", tmp_path)
+    damage(out / "test.npz")
+    with pytest.raises(DataError, match=rf"{out}/test\.npz: .*delete"):
+        load_split(out, "test")
+
+
+# --- pixels ----------------------------------------------------------------------------------
+
+
+def test_standardizing_follows_appendix_a() -> None:
+    spec = DataSpec(source="photos")
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 4), dtype=np.uint8)
+    scaled = standardize(images, spec)
+    assert scaled.dtype == np.float32
+    by_hand = (images[1, 2, 3, 0] / 255 - 0.4465) / 0.2616
+    assert scaled[1, 2, 3, 0] == pytest.approx(by_hand, rel=1e-6)
+    gray = standardize(np.full((1, 1, 2, 2), 255, np.uint8), DataSpec())
+    assert gray[0, 0, 0, 0] == pytest.approx((1 - 0.1307) / 0.3081, rel=1e-6)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["digits", "photos"]))
+def test_unstandardizing_undoes_it(seed: int, source: str) -> None:
+    spec = DataSpec.model_validate({"source": source})
+    shape = (2, spec.channels, 5, 5)
+    images = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    back = unstandardize(standardize(images, spec), spec)
+    np.testing.assert_allclose(back, images / 255, atol=1e-6)
+
+
+def test_unstandardizing_does_not_clip() -> None:
+    assert unstandardize(np.full((1, 1, 1), 10, np.float32), DataSpec()).max() > 3
+
+
+@given(
+    size=st.integers(1, 40),
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    seed=st.integers(0, 99),
+)
+def test_resizing_keeps_range_and_flat_images(
+    size: int, height: int, width: int, seed: int
+) -> None:
+    images = np.random.default_rng(seed).normal(size=(2, 3, height, width)).astype(np.float32)
+    images[1, 1] = 0.7
+    small = resize(images, size)
+    assert small.shape == (2, 3, size, size) and small.dtype == np.float32
+    assert small.min() >= images.min() - 1e-5 and small.max() <= images.max() + 1e-5
+    np.testing.assert_allclose(small[1, 1], 0.7, rtol=1e-5)
+
+
+def test_resizing_to_the_same_size_changes_nothing() -> None:
+    images = np.random.default_rng(0).normal(size=(3, 1, 9, 9)).astype(np.float32)
+    np.testing.assert_array_equal(resize(images, 9), images)
+
+
+def test_resizing_shrinks_without_aliases_and_keeps_the_mean() -> None:
+    board = (np.indices((28, 28)).sum(0) % 2).astype(np.float32)
+    np.testing.assert_allclose(resize(board, 7), 0.5, atol=0.05)
+    image = np.random.default_rng(0).random((28, 28), np.float32)
+    assert resize(image, 14).mean() == pytest.approx(image.mean(), abs=0.01)
+
+
+def test_resizing_does_not_turn_or_mirror() -> None:
+    image = np.zeros((8, 8), np.float32)
+    image[1, 6] = 1
+    assert np.unravel_index(resize(image, 16).argmax(), (16, 16))[0] in (2, 3)
+    assert np.unravel_index(resize(image, 16).argmax(), (16, 16))[1] in (12, 13)
+
+
+# --- training images -------------------------------------------------------------------------
+
+
+def members(split: data.Split, label: int) -> list[int]:
+    return [n for n, known in enumerate(split.labels) if known == label]
+
+
+def test_an_example_is_counted_within_its_class(digits: Path) -> None:
+    train = load_split(digits, "train")
+    spec = DataSpec(examples=(Example(label=7, index=4), Example(label=0, index=2)))
+    images = training_images(spec, digits, replicates=3)
+    assert images.shape == (1, 2, 1, 28, 28) and images.dtype == np.float32
+    chosen = [members(train, 7)[4], members(train, 0)[2]]
+    np.testing.assert_array_equal(images[0], standardize(train.images[chosen], spec))
+
+
+def test_varying_replicates_take_the_next_images_of_the_class(digits: Path) -> None:
+    train = load_split(digits, "train")
+    spec = DataSpec(examples=(Example(label=7, index=4),), vary=True)
+    images = training_images(spec, digits, replicates=3)
+    assert images.shape == (3, 1, 1, 28, 28)
+    chosen = members(train, 7)[4:7]
+    np.testing.assert_array_equal(images[:, 0], standardize(train.images[chosen], spec))
+
+
+def test_all_is_the_whole_training_set_in_order(digits: Path) -> None:
+    spec = DataSpec(examples="all")
+    images = training_images(spec, digits, replicates=5)
+    assert images.shape == (1, 1437, 1, 28, 28)
+    np.testing.assert_array_equal(images[0], standardize(load_split(digits, "train").images, spec))
+
+
+def test_training_images_come_at_the_cells_size(digits: Path) -> None:
+    full = training_images(DataSpec(), digits, 1)
+    small = training_images(DataSpec(size=14), digits, 1)
+    assert small.shape == (1, 1, 1, 14, 14)
+    np.testing.assert_allclose(small, resize(full, 14), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("example", "vary", "key"),
+    [
+        (
+            Example(label=3, index=90),
+            False,
+            r"data\.examples\[0\]\.index = 90: must be from 0 to 89",
+        ),
+        (
+            Example(label=3, index=88),
+            True,
+            r"data\.examples\[0\]\.index = 88: must be from 0 to 87",
+        ),
+    ],
+)
+def test_an_image_the_files_do_not_have_is_named(
+    example: Example, vary: bool, key: str, fashion: Path
+) -> None:
+    spec = DataSpec(source="fashion_mnist", examples=(example,), vary=vary)
+    with pytest.raises(DataError, match=key):
+        training_images(spec, fashion, replicates=3)
+    last = DataSpec(source="fashion_mnist", examples=(Example(label=3, index=87),), vary=vary)
+    assert len(training_images(last, fashion, replicates=3)) == (3 if vary else 1)
+
+
+def test_a_class_the_files_do_not_have_is_named(tmp_path: Path) -> None:
+    picture(tmp_path / "mine/a/x.png")
+    out = own(tmp_path / "mine", tmp_path / "out")
+    spec = DataSpec(source="image_folder", size=8, examples=(Example(label=1),))
+    with pytest.raises(DataError, match=r"data\.examples\[0\]\.label = 1: must be a class"):
+        training_images(spec, out, replicates=1)
+
+
+def test_zlib_and_gzip_agree_on_what_a_checksum_is() -> None:
+    packed = gzip.compress(b"pixels")
+    assert struct.unpack("<I", packed[-8:-4])[0] == zlib.crc32(b"pixels")

@@ -1,0 +1,158 @@
+import copy
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from snakemake.common.configfile import load_configfile
+from snakemake.utils import update_config, validate
+
+from idpipe import docs
+from idpipe.cells import Cell
+from idpipe.config import Config, load, read
+from idpipe.explain import key_paths
+from idpipe.studies import Study
+
+ROOT = Path(__file__).parent.parent
+PRESETS = {
+    "laptop": ["config.yaml"],
+    "paper": ["config.yaml", "config/paper.yaml"],
+    "smoke": ["config.yaml", "config/smoke.yaml"],
+}
+STUDIES = ["fcn_relu_depth", "fcn_linear_depth", "cnn_depth"]
+
+
+def as_snakemake_merges(files):
+    merged = {}
+    for name in files:
+        update_config(merged, copy.deepcopy(load_configfile(ROOT / name)))
+    return merged
+
+
+def objects(schema):
+    """Every schema of a mapping in a schema."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "object":
+            yield schema
+        for value in schema.values():
+            yield from objects(value)
+    if isinstance(schema, list):
+        for value in schema:
+            yield from objects(value)
+
+
+class TestDrift:
+    def test_committed_documents_say_what_the_models_say(self):
+        assert docs.stale(ROOT) == [], "run `python -m idpipe docs`"
+
+    def test_write_mends_what_is_stale_and_only_that(self, tmp_path):
+        assert sorted(docs.write(tmp_path)) == sorted(docs.texts())
+        assert docs.write(tmp_path) == docs.stale(tmp_path) == []
+        (tmp_path / docs.README_PATH).write_text("old")
+        assert docs.stale(tmp_path) == docs.write(tmp_path) == [docs.README_PATH]
+
+
+class TestSchema:
+    def test_is_a_valid_schema_that_forbids_unknown_keys(self):
+        schema = docs.schema()
+        Draft202012Validator.check_schema(schema)
+        found = list(objects(schema))
+        assert len(found) > 10
+        for mapping in found:
+            assert mapping.get("additionalProperties") is False or "$ref" in mapping
+
+    def test_knows_every_key_and_axis(self):
+        definitions = docs.schema()["$defs"]
+        axes = definitions["Study"]["properties"]["axes"]["properties"]
+        assert list(axes) == list(key_paths(Cell))
+        assert set(definitions["Cell"]["properties"]) == set(Cell.model_fields)
+        assert "required" not in definitions["Cell"]
+        assert "required" not in definitions["CNN"]
+        assert definitions["Example"]["required"] == ["label"]
+
+    def test_snakemake_takes_it_and_leaves_the_settings_alone(self):
+        for files in PRESETS.values():
+            settings = read(ROOT / name for name in files)
+            before = copy.deepcopy(settings)
+            validate(settings, str(ROOT / docs.SCHEMA_PATH))
+            assert settings == before
+
+    def test_bounds_are_told_in_json_schemas_words(self):
+        words = set(re.findall(r'"(\w+)":', json.dumps(docs.schema())))
+        assert not words & {"ge", "gt", "le", "lt", "default", "title_", "discriminator"}
+        assert {"minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"} <= words
+
+
+class TestReadme:
+    def test_has_a_row_for_every_key(self):
+        rows = re.findall(r"^\| `([a-z_.0-9]+)` \|", docs.readme_text(), re.MULTILINE)
+        leaves = {p for p in key_paths(Cell) if p not in ("net", "optimizer", "schedule")}
+        leaves |= {p for p in key_paths(Config) if p not in ("probes", "figures", "limits")}
+        assert set(rows) == (leaves - {"data", "failure"}) | set(key_paths(Study))
+
+    def test_example_is_what_it_says(self):
+        text = docs.readme_text()
+        block = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1]
+        cells = load(yaml.safe_load(block)).cells
+        assert f"These are {len(cells)} cells" in text
+        assert "\n".join(cells) in text
+        assert [(c.net.depth, c.optimizer.name) for c in cells.values()] == [
+            (1, "sgd"),
+            (1, "adam"),
+            (5, "sgd"),
+            (5, "adam"),
+        ]
+        assert {c.replicates for c in cells.values()} == {5}
+
+    def test_links_lead_to_files(self):
+        for link in re.findall(r"\]\(([^)]+)\)", docs.readme_text()):
+            assert (ROOT / "config" / link).is_file()
+
+
+@pytest.mark.parametrize("run", PRESETS)
+class TestPresets:
+    def test_valid_however_merged(self, run):
+        ours = read(ROOT / name for name in PRESETS[run])
+        snakemakes = as_snakemake_merges(PRESETS[run])
+        assert ours == snakemakes
+        Draft202012Validator(docs.schema()).validate(ours)
+        plan = load(ours)
+        assert plan.config.run == run
+        assert list(plan.studies) == STUDIES
+        assert plan.cells == load(snakemakes).cells
+
+    def test_each_file_is_valid_for_an_editor(self, run):
+        path = ROOT / PRESETS[run][-1]
+        text = path.read_text()
+        Draft202012Validator(docs.schema()).validate(yaml.safe_load(text))
+        reference = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)[1]
+        assert (path.parent / reference).resolve() == ROOT / docs.SCHEMA_PATH
+
+    def test_first_lines_say_how_to_run_it(self, run):
+        head = (ROOT / PRESETS[run][-1]).read_text().split("\n\n")[0]
+        assert all(line.startswith("#") for line in head.splitlines())
+        command = re.search(r"snakemake --cores \d+ all_figures(?: --configfile (\S+))?", head)
+        assert command[1] == (None if run == "laptop" else PRESETS[run][-1])
+        assert "Takes " in head
+
+
+class TestPaperPreset:
+    """The grids of the paper's figures and Table 1."""
+
+    def test_grids(self):
+        plan = load(read(ROOT / name for name in PRESETS["paper"]))
+        shapes = {
+            name: {(cell.net.width, cell.net.depth) for cell in cells}
+            for name, cells in plan.studies.items()
+        }
+        fcn = {(width, depth) for width in (2048, 784) for depth in (1, 2, 4, 6, 8, 10, 12)}
+        assert shapes["fcn_relu_depth"] == shapes["fcn_linear_depth"] == fcn
+        depths = [1, 3, *range(5, 18), 19, 20, 24]
+        assert shapes["cnn_depth"] == {(128, depth) for depth in depths}
+        for cell in plan.cells.values():
+            assert (cell.max_steps, cell.replicates, cell.data.source) == (2_000_000, 5, "mnist")
+            assert (cell.optimizer.lr, cell.optimizer.momentum) == (0.01, 0.9)
+        assert {cell.net.activation for cell in plan.studies["fcn_linear_depth"]} == {"linear"}
+        assert {cell.net.kernel for cell in plan.studies["cnn_depth"]} == {5}

@@ -1,0 +1,481 @@
+"""Training against plain torch loops and closed forms."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from idpipe import engine, nets, optim
+from idpipe.cells import CNN, FCN, Cell
+
+OPTIMIZERS = {
+    "sgd": lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9),
+    "adagrad": lambda p: torch.optim.Adagrad(p, lr=0.001),
+    "rmsprop": lambda p: torch.optim.RMSprop(p, lr=0.0001),
+    "adam": lambda p: torch.optim.Adam(p, lr=0.0001),
+    "adamax": lambda p: torch.optim.Adamax(p, lr=0.001),
+}
+NETS = {
+    "fcn_relu": {"arch": "fcn", "depth": 4, "width": 70},
+    "fcn_linear": {"arch": "fcn", "depth": 4, "width": 70, "activation": "linear"},
+    "fcn_residual": {"arch": "fcn", "depth": 4, "width": 64, "residual": True},
+    "cnn": {"arch": "cnn", "depth": 4, "width": 8, "kernel": 5},
+    "cnn_no_bias": {"arch": "cnn", "depth": 3, "width": 4, "kernel": 3, "bias": False},
+}
+SIZE = 8
+
+
+def picture(number: int = 1, channels: int = 1, seed: int = 0) -> np.ndarray:
+    """Training images [1, number, channels, SIZE, SIZE] of about unit scale."""
+    generator = np.random.default_rng(seed)
+    return generator.normal(size=(1, number, channels, SIZE, SIZE)).astype(np.float32)
+
+
+def make_cell(net: str | dict = "cnn", **settings) -> Cell:
+    """A small cell that never stops early."""
+    spec = NETS[net] if isinstance(net, str) else net
+    usual = {
+        "data": {"size": SIZE},
+        "max_steps": 50,
+        "stop_mse": 0,
+        "report_every": 10,
+        "replicates": 3,
+        "failure": {"policy": "keep"},
+    }
+    return Cell.model_validate({"net": spec, **usual, **settings})
+
+
+class ResidualFCN(nn.Module):
+    """Appendix N as printed: x -> x + ReLU(W2 ReLU(W1 x)), no ReLU at the output."""
+
+    def __init__(self, layers: list[nn.Linear]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        shape = x.shape
+        x = x.flatten(1)
+        pairs = list(zip(self.layers[::2], self.layers[1::2], strict=True))
+        for number, (first, second) in enumerate(pairs):
+            inner = second(torch.relu(first(x)))
+            x = x + (inner if number == len(pairs) - 1 else torch.relu(inner))
+        return x.reshape(shape)
+
+
+def plain_net(cell: Cell, replicate: int) -> nn.Module:
+    """The same network in torch.nn, with the initial weights of one replicate."""
+    params = nets.initial_params(cell, [replicate])
+    net, modules, layers = cell.net, [], []
+    for number, shape in enumerate(cell.weight_shapes):
+        if isinstance(net, FCN):
+            layer = nn.Linear(shape[1], shape[0], bias=net.bias)
+        else:
+            layer = nn.Conv2d(shape[1], shape[0], net.kernel, padding="same", bias=net.bias)
+        layer = layer.to(nets.DTYPES[cell.precision])
+        with torch.no_grad():
+            layer.weight.copy_(params[f"weight.{number}"][0])
+            if net.bias:
+                layer.bias.copy_(params[f"bias.{number}"][0])
+        layers.append(layer)
+        modules.append(layer)
+        if net.activation == "relu" and number < net.depth - 1:
+            modules.append(nn.ReLU())
+    if isinstance(net, CNN):
+        return nn.Sequential(*modules)
+    if net.residual:
+        return ResidualFCN(layers)
+    channels = cell.data.channels
+    return nn.Sequential(nn.Flatten(), *modules, nn.Unflatten(1, (channels, SIZE, SIZE)))
+
+
+def plain_loop(cell: Cell, images: np.ndarray, replicate: int, optimizer: str) -> nn.Module:
+    """What people would write: one network, torch.optim, the paper's schedule by hand."""
+    net = plain_net(cell, replicate)
+    x = torch.tensor(images[0]).to(nets.DTYPES[cell.precision])
+    updater = OPTIMIZERS[optimizer](net.parameters())
+    base = updater.param_groups[0]["lr"]
+    for step in range(cell.max_steps):
+        decays = sum(step >= cell.max_steps * share for share in (0.3, 0.6, 0.8))
+        updater.param_groups[0]["lr"] = base * 0.2**decays
+        loss = nn.functional.mse_loss(net(x), x)
+        updater.zero_grad()
+        loss.backward()
+        updater.step()
+    return net
+
+
+def flat(parameters) -> np.ndarray:
+    """All numbers in one vector."""
+    return np.concatenate([p.detach().double().numpy().ravel() for p in parameters])
+
+
+@pytest.mark.parametrize("precision, rtol", [("ieee", 1e-4), ("float64", 1e-10)])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("net", NETS)
+def test_fifty_steps_equal_the_plain_loop(net, optimizer, precision, rtol):
+    cell = make_cell(net, optimizer={"name": optimizer}, precision=precision, replicates=2)
+    images = picture(number=2)
+    trained = engine.train(cell, images)
+    for replicate in range(2):
+        plain = plain_loop(cell, images, replicate, optimizer)
+        start = flat(nets.initial_params(cell, [replicate]).values())
+        ours = flat(trained.outcomes[replicate].params.values())
+        theirs = flat(plain.parameters())
+        assert np.linalg.norm(theirs - start) > 1e-4 * np.linalg.norm(start), "nothing trained"
+        assert np.linalg.norm(ours - theirs) <= rtol * np.linalg.norm(theirs - start)
+        x = torch.tensor(images[0]).to(nets.DTYPES[precision])
+        loss = nn.functional.mse_loss(plain(x), x).item()
+        assert trained.outcomes[replicate].mse == pytest.approx(loss, rel=rtol)
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_an_ensemble_equals_solo_trainings(net):
+    cell = make_cell(net, precision="float64")
+    images = picture()
+    together = engine.train(cell, images)
+    for replicate in range(3):
+        alone = engine.train(cell, images, replicates=[replicate]).outcomes[0]
+        for name, value in alone.params.items():
+            torch.testing.assert_close(
+                together.outcomes[replicate].params[name], value, rtol=1e-10, atol=1e-13
+            )
+
+
+def test_replicates_start_differently():
+    params = nets.initial_params(make_cell(), [0, 1, 2])
+    for value in params.values():
+        assert len({tuple(row.ravel().tolist()) for row in value}) == 3
+
+
+def test_minibatches_are_those_of_a_plain_loop_over_permutations():
+    cell = make_cell(
+        "fcn_relu",
+        batch_size=4,
+        max_steps=7,
+        precision="float64",
+        replicates=1,
+        data={"size": SIZE, "examples": [{"label": 7, "index": i} for i in range(10)]},
+    )
+    images = picture(number=10)
+    trained = engine.train(cell, images)
+    net, x = plain_net(cell, 0), torch.tensor(images[0]).double()
+    updater = OPTIMIZERS["sgd"](net.parameters())
+    seen: list[int] = []
+    for step in range(7):
+        rows = engine._Batches(cell, 10, 0).rows([0], step)[0]
+        if step % 2 == 0:
+            seen = []
+        assert not set(seen) & set(rows.tolist()), "an epoch showed an image twice"
+        seen += rows.tolist()
+        decays = sum(step >= 7 * share for share in (0.3, 0.6, 0.8))
+        updater.param_groups[0]["lr"] = 0.01 * 0.2**decays
+        updater.zero_grad()
+        nn.functional.mse_loss(net(x[rows]), x[rows]).backward()
+        updater.step()
+    ours, theirs = flat(trained.outcomes[0].params.values()), flat(net.parameters())
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+    # The MSE reported is that of all ten images, not of the last batch.
+    assert trained.outcomes[0].mse == pytest.approx(
+        nn.functional.mse_loss(net(x), x).item(), rel=1e-9
+    )
+
+
+def test_many_examples_converge_on_the_mse_of_all_of_them():
+    cell = make_cell(
+        {"arch": "cnn", "depth": 1, "kernel": 3},
+        batch_size=4,
+        max_steps=2_000,
+        stop_mse=1e-5,
+        replicates=2,
+        data={"size": SIZE, "examples": [{"label": 7, "index": i} for i in range(10)]},
+    )
+    images = picture(number=10)
+    trained = engine.train(cell, images)
+    for outcome in trained.outcomes:
+        stacked = {name: value[None] for name, value in outcome.params.items()}
+        output = nets.forward(cell.net, stacked, torch.tensor(images))
+        mse = (output - torch.tensor(images)).square().mean().item()
+        assert outcome.status == "converged"
+        assert mse < 1e-5
+        assert outcome.mse == pytest.approx(mse, rel=1e-4)
+
+
+def test_half_sum_loss_is_a_larger_rate():
+    pixels = SIZE * SIZE
+    half = make_cell("fcn_linear", loss="half_sum", optimizer={"lr": 2e-4}, precision="float64")
+    mean = make_cell("fcn_linear", optimizer={"lr": 2e-4 * pixels / 2}, precision="float64")
+    for a, b in zip(
+        engine.train(half, picture()).params.values(),
+        engine.train(mean, picture()).params.values(),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+
+
+# --- closed forms ----------------------------------------------------------------------------
+
+
+def test_theorem_1_one_layer_fcn_lands_on_equation_4():
+    net = {"arch": "fcn", "depth": 1, "bias": False}
+    cell = make_cell(net, max_steps=4_000, stop_mse=1e-22, precision="float64")
+    image = picture().astype(np.float32)
+    trained = engine.train(cell, image)
+    x = image.reshape(-1).astype(np.float64)
+    for replicate, outcome in enumerate(trained.outcomes):
+        start = nets.initial_params(cell, [replicate])["weight.0"][0].numpy()
+        u = (x - start @ x) / (x @ x)
+        np.testing.assert_allclose(
+            outcome.params["weight.0"].numpy(), start + np.outer(u, x), atol=1e-9
+        )
+        assert outcome.status == "converged"
+
+
+def patches(image: np.ndarray, kernel: int) -> np.ndarray:
+    """The rows P_ij(x) of Appendix D: every patch of a zero-padded image [c, h, w]."""
+    pad = kernel // 2
+    padded = np.pad(image, ((0, 0), (pad, pad), (pad, pad)))
+    return np.stack(
+        [
+            padded[:, i : i + kernel, j : j + kernel].ravel()
+            for i in range(SIZE)
+            for j in range(SIZE)
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "kernel, channels, lemma", [(3, 1, 2), (9, 1, 1), (3, 3, 2)], ids=["lemma2", "lemma1", "rgb"]
+)
+def test_one_layer_cnn_lands_on_lemma_1_and_lemma_2(kernel, channels, lemma):
+    net = {"arch": "cnn", "depth": 1, "kernel": kernel, "bias": False}
+    source = "photos" if channels == 3 else "digits"
+    cell = make_cell(
+        net,
+        data={"source": source, "size": SIZE, "examples": [{"label": 0}]},
+        max_steps=60_000,
+        stop_mse=1e-16,
+        schedule={"milestones": []},
+        precision="float64",
+        optimizer={"lr": 0.05},
+        replicates=2,
+    )
+    image = picture(channels=channels)
+    trained = engine.train(cell, image)
+    x = patches(image[0, 0].astype(np.float64), kernel)
+    y = image[0, 0].astype(np.float64).reshape(channels, -1).T
+    assert np.linalg.matrix_rank(x) == min(x.shape)
+    for replicate, outcome in enumerate(trained.outcomes):
+        assert outcome.status == "converged"
+        start = nets.initial_params(cell, [replicate])["weight.0"][0].numpy()
+        w0 = start.reshape(channels, -1).T
+        if lemma == 1:  # Eq. (5)
+            assert len(x) <= x.shape[1]
+            closed = w0 + x.T @ np.linalg.solve(x @ x.T, y - x @ w0)
+        else:  # Eq. (6)
+            assert len(x) > x.shape[1]
+            closed = np.linalg.solve(x.T @ x, x.T @ y)
+        ours = outcome.params["weight.0"].numpy().reshape(channels, -1).T
+        np.testing.assert_allclose(ours, closed, atol=2e-5)
+
+
+def test_bottom_layer_only_moves_along_the_training_image():
+    """Eq. (16): W^T = W^0 + u x^T, and the upper layer stays as drawn (Appendix E.2)."""
+    net = {"arch": "fcn", "depth": 2, "width": 90, "bias": False}
+    cell = make_cell(net, train_layers="bottom", precision="float64", replicates=1)
+    image = picture()
+    outcome = engine.train(cell, image).outcomes[0]
+    start = nets.initial_params(cell, [0])
+    moved = (outcome.params["weight.0"] - start["weight.0"][0]).numpy()
+    x = image.reshape(-1).astype(np.float64)
+    assert np.abs(moved).max() > 1e-4
+    np.testing.assert_allclose(moved, np.outer(moved @ x / (x @ x), x), atol=1e-12)
+    assert torch.equal(outcome.params["weight.1"], start["weight.1"][0])
+
+
+# --- how replicates end ----------------------------------------------------------------------
+
+
+def test_a_converged_replicate_is_frozen_while_the_others_go_on():
+    cell = make_cell("fcn_linear", max_steps=3_000, stop_mse=1e-6, precision="float64")
+    images = picture()
+    trained = engine.train(cell, images)
+    steps = {outcome.steps for outcome in trained.outcomes}
+    assert len(steps) > 1, "the test needs replicates that end at different steps"
+    for outcome in trained.outcomes:
+        assert outcome.status == "converged"
+        assert outcome.steps % cell.report_every == 0
+        alone = engine.train(cell, images, replicates=[outcome.replicate]).outcomes[0]
+        assert alone.steps == outcome.steps
+        for name, value in alone.params.items():
+            torch.testing.assert_close(outcome.params[name], value, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_optimizer_state_survives_the_loss_of_a_row(optimizer):
+    """Rows leave a stack of three; the survivor goes on as if it had been alone."""
+    cell = make_cell("cnn", optimizer={"name": optimizer}, precision="float64", max_steps=20)
+    stack = engine._Stack(
+        cell, picture(), [0, 1, 2], 0, torch.device("cpu"), engine.History(), None
+    )
+    for _ in range(10):
+        stack._update(stack._batch_mse())
+        stack.step += 1
+    stack._retire([(0, "converged", 0.0), (2, "converged", 0.0)])
+    for _ in range(10):
+        stack._update(stack._batch_mse())
+        stack.step += 1
+    alone = engine.train(cell, picture(), replicates=[1]).outcomes[0]
+    for name, value in alone.params.items():
+        torch.testing.assert_close(stack.params[name][0].detach(), value, rtol=1e-10, atol=1e-13)
+
+
+def dying_cell(**settings) -> Cell:
+    """Three-channel ReLU nets of 20 layers: many have a dead layer from the start."""
+    return make_cell(
+        {"arch": "cnn", "depth": 20, "width": 3, "kernel": 3},
+        replicates=8,
+        max_steps=100,
+        **settings,
+    )
+
+
+def has_dead_layer(cell: Cell, replicate: int, image: np.ndarray, restart: int = 0) -> bool:
+    """By torch.nn: some ReLU layer is zero everywhere at initialization."""
+    params = nets.initial_params(cell, [replicate], restart)
+    hidden = torch.tensor(image[0])
+    for layer in range(cell.net.depth - 1):
+        weight, bias = params[f"weight.{layer}"][0], params[f"bias.{layer}"][0]
+        hidden = torch.relu(nn.functional.conv2d(hidden, weight, bias, padding=1))
+        if not hidden.any():
+            return True
+    return False
+
+
+def test_dead_replicates_are_told_from_their_activations_and_stopped_at_once():
+    cell, image = dying_cell(), picture()
+    trained = engine.train(cell, image)
+    dead = [has_dead_layer(cell, replicate, image) for replicate in range(8)]
+    assert 0 < sum(dead) < 8
+    for outcome, is_dead in zip(trained.outcomes, dead, strict=True):
+        assert (outcome.status == "dead" and outcome.steps == 0) == is_dead
+
+
+def test_dead_replicates_restart_with_a_fresh_seed_and_say_so():
+    image = picture()
+    cell = dying_cell(failure={"policy": "fresh_seed", "max_restarts": 2})
+    trained = engine.train(cell, image)
+    for outcome in trained.outcomes:
+        tries = [a for a in trained.attempts if a.replicate == outcome.replicate]
+        assert [a.restart for a in tries] == list(range(len(tries)))
+        assert all(a.status in ("dead", "diverged") for a in tries[:-1])
+        assert outcome is tries[-1]
+        assert outcome.restart == 2 or outcome.status not in ("dead", "diverged")
+    assert max(outcome.restart for outcome in trained.outcomes) >= 1
+    assert len(trained.attempts) > 8
+
+
+def test_half_rate_halves_the_rate_at_each_restart():
+    cell = dying_cell(failure={"policy": "half_rate", "max_restarts": 3})
+    trained = engine.train(cell, picture())
+    first = {}
+    for restart, step, lr in zip(
+        trained.history.restart, trained.history.step, trained.history.lr, strict=True
+    ):
+        if step == 0:
+            first[restart] = lr
+    assert len(first) > 1
+    assert first == {restart: 0.01 / 2**restart for restart in first}
+
+
+def test_a_diverging_replicate_is_reported_and_harms_no_other():
+    cell = make_cell("fcn_linear", optimizer={"lr": 50.0}, report_every=5)
+    trained = engine.train(cell, picture())
+    assert {outcome.status for outcome in trained.outcomes} == {"diverged"}
+    assert all(not math.isfinite(outcome.mse) for outcome in trained.outcomes)
+
+    # One replicate starts with a NaN; the others must not notice.
+    calm = make_cell("cnn")
+    stack = engine._Stack(calm, picture(), [0, 1], 0, torch.device("cpu"), engine.History(), None)
+    with torch.no_grad():
+        stack.params["weight.1"][0, 0, 0, 0, 0] = float("nan")
+    ended = {outcome.replicate: outcome for outcome in stack.run()}
+    assert ended[0].status == "diverged"
+    alone = engine.train(calm, picture(), replicates=[1]).outcomes[0]
+    for name, value in alone.params.items():
+        torch.testing.assert_close(ended[1].params[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_no_step_is_taken_where_the_budget_is_zero():
+    cell = make_cell("cnn", max_steps=0, replicates=1)
+    outcome = engine.train(cell, picture()).outcomes[0]
+    start = nets.initial_params(cell, [0])
+    assert (outcome.status, outcome.steps) == ("max_steps", 0)
+    assert all(torch.equal(outcome.params[name], start[name][0]) for name in start)
+
+
+def test_training_again_gives_the_same_bits():
+    cell = make_cell("cnn")
+    first, second = engine.train(cell, picture()), engine.train(cell, picture())
+    for name, value in first.params.items():
+        assert torch.equal(value, second.params[name])
+    assert first.history == second.history
+
+
+def test_each_replicate_trains_on_its_own_image_where_they_vary():
+    cell = make_cell(
+        "fcn_linear", max_steps=2_000, stop_mse=1e-6, data={"size": SIZE, "vary": True}
+    )
+    images = np.concatenate([picture(seed=seed) for seed in range(3)])
+    params = engine.train(cell, images).params
+    output = nets.forward(cell.net, params, torch.tensor(images))
+    assert ((output - torch.tensor(images)) ** 2).mean() < 1e-5
+
+
+# --- schedule, history, numerics -------------------------------------------------------------
+
+
+def test_the_rate_decays_at_30_60_and_80_percent():
+    schedule = make_cell().schedule
+    factors = [optim.stage_factor(schedule, 10, step) for step in range(10)]
+    np.testing.assert_allclose(factors, [1] * 3 + [0.2] * 3 + [0.04] * 2 + [0.008] * 2)
+
+
+def test_history_holds_every_early_step_and_is_thinned_later():
+    cell = make_cell("fcn_linear", max_steps=1_500, report_every=7, replicates=2)
+    history = engine.train(cell, picture()).history
+    for replicate in range(2):
+        steps = [s for s, r in zip(history.step, history.replicate, strict=True) if r == replicate]
+        assert steps == [*range(1_000), *range(1_000, 1_501, 10)]
+    losses = [m for m, r in zip(history.mse, history.replicate, strict=True) if r == 0]
+    start = nets.initial_params(cell, [0])
+    x = torch.tensor(picture())
+    first = (nets.forward(cell.net, start, x) - x).square().mean().item()
+    assert losses[0] == pytest.approx(first, rel=1e-5)
+    assert losses[-1] < 0.01 * losses[0]
+
+
+@pytest.mark.parametrize(
+    "precision, mode", [("ieee", "ieee"), ("float64", "ieee"), ("tf32", "tf32")]
+)
+def test_precision_switches(precision, mode):
+    engine.set_numerics(make_cell(precision=precision))
+    assert torch.backends.cuda.matmul.fp32_precision == mode
+    assert torch.backends.cudnn.conv.fp32_precision == mode
+    assert torch.backends.cudnn.benchmark is False
+
+
+def test_progress_shows_step_mse_speed_and_time_left():
+    lines: list[str] = []
+    progress = engine.Progress("a-cell", 1_000, lines.append, seconds=0.0)
+    progress(100, 0.5, 3, 0)
+    progress(200, 0.25, 2, 1)
+    assert "step 200/1,000" in lines[1]
+    assert "2.50e-01" in lines[1]
+    assert "steps/s" in lines[1]
+    assert "min left" in lines[1]
+    assert "restart 1" in lines[1]
+    quiet = engine.Progress("a-cell", 1_000, lines.append, seconds=60.0)
+    quiet(100, 0.5, 3, 0)
+    assert len(lines) == 2

@@ -1,0 +1,182 @@
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import Field
+
+from idpipe.cells import CNN, FCN, Cell, DataSpec, GridPoint, Net, Says, Share
+from idpipe.config import Config
+from idpipe.explain import (
+    MISSING,
+    allowed,
+    annotation_of,
+    choices,
+    dotted,
+    explain_axis,
+    explain_part,
+    key_paths,
+    keys_of,
+    models_in,
+    sets,
+    shown,
+    value_at,
+)
+from idpipe.studies import Locator
+
+
+@pytest.mark.parametrize(
+    ("annotation", "words"),
+    [
+        (int, "a whole number"),
+        (Annotated[int, Field(ge=1, le=2000)], "a whole number from 1 to 2,000"),
+        (Annotated[float, Field(gt=0)], "a finite number above 0"),
+        (Annotated[float, Field(ge=0, lt=1)], "a finite number of at least 0 and below 1"),
+        (bool, "true or false"),
+        (str, "text"),
+        (Literal["a"], "a"),
+        (Literal["a", "b", "c"], "a, b or c"),
+        (Literal[1, 3], "1 or 3"),
+        (tuple[Share, ...], "a list; each entry: a finite number from 0 to 1"),
+        (str | None, "text or null"),
+        (Annotated[str | None, Says("a name")], "a name"),
+        (dict[str, int], "a mapping (`key: value` lines)"),
+        (Net, "a mapping with keys among arch, depth, width, activation, residual, bias, kernel"),
+        (annotation_of(CNN.model_fields["kernel"]), "an odd whole number from 1 to 999,999,999"),
+    ],
+)
+def test_allowed(annotation, words):
+    assert allowed(annotation) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (False, "false"),
+        (1e-4, "0.0001"),
+        ("x", "'x'"),
+        ([1, 2], "[1, 2]"),
+        (10**9, "1000000000"),
+    ],
+)
+def test_shown(value, text):
+    assert shown(value) == text
+
+
+def test_shown_is_short_whatever_the_value():
+    endless: list = []
+    endless.append(endless)
+    for value in ("x" * 9999, list(range(9999)), 10**4000, 16**9999, {"a": "b" * 999}, endless):
+        assert len(shown(value)) < 200
+
+
+def test_values_and_paths():
+    settings = {"a": {"b": [1, {"c": 2}]}, "d": 5}
+    assert dotted(("a", "b", 1, "c")) == "a.b[1].c"
+    assert value_at(settings, ("a", "b", 1, "c")) == 2
+    for missing in (("x",), ("a", "b", 7), ("d", "e"), ("a", "b", "c")):
+        assert value_at(settings, missing) is MISSING
+    assert sets(settings, ("a", "b"))
+    assert sets(settings, ("a", "b", 1, "z"))
+    assert sets(settings, ("d", "e"))
+    assert not sets(settings, ("a", "z"))
+
+
+def test_choices_and_models():
+    assert choices(Literal["a", "b"] | None) == ["a", "b"]
+    assert choices(int) == []
+    assert models_in(Net) == [FCN, CNN]
+    assert models_in(tuple[FCN, ...]) == []
+
+
+def test_key_paths_leave_out_what_is_filled_in():
+    paths = list(key_paths(Cell))
+    assert len(set(paths)) == len(paths)
+    assert {"net", "net.residual", "net.kernel", "optimizer.beta1", "data.examples"} <= set(paths)
+    assert "data.digest" not in paths
+    assert "digest" not in keys_of(DataSpec)
+    assert "studies" in key_paths(Config)
+
+
+class TestLocator:
+    """A cell's key is named where a user would change it."""
+
+    @pytest.mark.parametrize(
+        ("loc", "path"),
+        [
+            (("net", "depth"), "studies.s.axes.net.depth[1]"),
+            (("optimizer", "lr"), "studies.s.axes.optimizer[0].lr"),
+            (("net", "width"), "studies.s.base.net.width"),
+            (("seed",), "defaults.seed"),
+            (("data", "size"), "defaults.data.size"),
+            (("data", "examples", 0, "label"), "defaults.data.examples[0].label"),
+            (("data", "source"), "data.source"),
+            (("init",), "studies.s.base.init"),
+        ],
+    )
+    def test_places(self, loc, path):
+        defaults = {"seed": 1, "net": {"width": 3}, "data": {"size": 3, "examples": [{"label": 1}]}}
+        point = GridPoint({}, {"net.depth": 1, "optimizer": 0})
+        assert Locator("s", {"net": {"width": 4}}, defaults, point)(loc) == path
+
+
+class TestParts:
+    """A part of a cell is judged by itself, as the kind of cell that it fits."""
+
+    @pytest.mark.parametrize(
+        "part",
+        [
+            {},
+            {"net": {"residual": True}},
+            {"net": {"kernel": 3}},
+            {"net": {"depth": 3}},
+            {"optimizer": {"beta1": 0.5}},
+            {"optimizer": {"alpha": 0.5}},
+            {"optimizer": {"momentum": 0}},
+            {"data": {"channels": 3}},
+            {"train_layers": "bottom"},
+            {"data": {"examples": [{"label": 9999}]}},
+        ],
+    )
+    def test_what_some_cell_can_have_is_left_to_the_cells(self, part):
+        assert explain_part(part, {"net": {"arch": "fcn"}}) == []
+        assert explain_part(part, {"net": {"arch": "cnn"}, "optimizer": {"name": "adam"}}) == []
+
+    @pytest.mark.parametrize(
+        ("part", "message"),
+        [
+            (
+                {"net": {"arch": "fcn", "kernel": 3}},
+                "net.kernel = 3: unknown key; "
+                "allowed: activation, arch, bias, depth, residual, width",
+            ),
+            (
+                {"net": {"kernal": 3}},
+                "net.kernal = 3: unknown key; did you mean kernel? "
+                "allowed: activation, arch, bias, depth, kernel, width",
+            ),
+            (
+                {"optimizer": {"betta1": 0.5}},
+                "optimizer.betta1 = 0.5: unknown key; did you mean beta1? "
+                "allowed: beta1, beta2, eps, lr, name",
+            ),
+            (
+                {"data": {"digest": "abc"}},
+                "data.digest = 'abc': must be left out; idpipe fills it in",
+            ),
+            (
+                {"data": {"examples": [{"index": 3}]}},
+                "data.examples[0].label: missing; must be a whole number from 0 to 1,000,000,000",
+            ),
+        ],
+    )
+    def test_what_no_cell_can_have_is_told(self, part, message):
+        assert explain_part(part, {}) == [message]
+
+
+def test_axes():
+    assert explain_axis("net.depth", [1], "axes.net.depth") == []
+    (problem,) = explain_axis("net.dpeth", [1, 2], "axes.net.dpeth")
+    assert problem.startswith("axes.net.dpeth = [1, 2]: unknown key; did you mean net.depth? ")
+    (problem,) = explain_axis("kernel", [1], "axes.kernel")
+    assert "did you mean net.kernel?" in problem

@@ -1,0 +1,38 @@
+"""Tables: everything a run measured, in four Parquet files."""
+
+TABLES = TARGETS.layout.tables(PLAN.config.run)
+
+
+rule collect:
+    input:
+        metrics=[TARGETS.evaluation(cell) / "metrics.parquet" for cell in PLAN.cells],
+        status=[TARGETS.layout.cell(cell) / "status.json" for cell in PLAN.cells],
+        history=[TARGETS.layout.cell(cell) / "history.parquet" for cell in PLAN.cells],
+    output:
+        cells=ensure(TABLES / "cells.parquet", non_empty=True),
+        studies=ensure(TABLES / "studies.parquet", non_empty=True),
+        metrics=ensure(TABLES / "metrics.parquet", non_empty=True),
+        history=ensure(TABLES / "history.parquet", non_empty=True),
+    params:
+        members=canonical_json(
+            {
+                "studies": {
+                    name: [cell.cell_id for cell in cells]
+                    for name, cells in PLAN.studies.items()
+                },
+                "evaluations": {
+                    cell: TARGETS.evaluation(cell).name for cell in PLAN.cells
+                },
+            }
+        ),
+        cells=str(RESULTS / "cells"),
+    log:
+        RESULTS / PLAN.config.run / "logs/collect.log",
+    benchmark:
+        RESULTS / PLAN.config.run / "benchmarks/collect.tsv"
+    resources:
+        mem_mb=1500,
+    message:
+        "gathering the tables of {PLAN.config.run}"
+    script:
+        "../scripts/collect.py"

@@ -1,0 +1,32 @@
+"""Training: one job per cell, all its replicates together."""
+
+
+rule train:
+    input:
+        lambda wildcards: ancient(
+            RESULTS
+            / "data"
+            / source_key(PLAN.cells[wildcards.cell].data)
+            / "train.npz"
+        ),
+    output:
+        # The cell's path holds the hash of its spec: the path is the whole dependency.
+        spec=ensure(RESULTS / "cells/{cell}/cell.json", non_empty=True),
+        weights=ensure(RESULTS / "cells/{cell}/weights.safetensors", non_empty=True),
+        history=ensure(RESULTS / "cells/{cell}/history.parquet", non_empty=True),
+        status=ensure(RESULTS / "cells/{cell}/status.json", non_empty=True),
+    params:
+        cell=lambda wildcards: PLAN.cells[wildcards.cell].canonical(),
+    log:
+        RESULTS / "logs/train/{cell}.log",
+    benchmark:
+        RESULTS / "benchmarks/train/{cell}.tsv"
+    # The longest first, or the last core waits for it at the end.
+    priority: lambda wildcards: PLAN.cells[wildcards.cell].work
+    resources:
+        mem_mb=lambda wildcards: 1000
+        + PLAN.cells[wildcards.cell].memory_bytes // 2**20,
+    message:
+        "training {wildcards.cell}"
+    script:
+        "../scripts/train.py"

@@ -1,0 +1,16 @@
+"""Gather a run's tables."""
+
+import json
+from pathlib import Path
+
+from idpipe import tables
+from idpipe.logs import job
+
+with job("collect", snakemake.log[0]):
+    members = json.loads(snakemake.params.members)
+    tables.collect(
+        members["studies"],
+        Path(snakemake.params.cells),
+        members["evaluations"],
+        Path(snakemake.output.cells).parent,
+    )

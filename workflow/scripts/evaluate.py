@@ -1,0 +1,14 @@
+"""Evaluate one cell on its probe set."""
+
+from pathlib import Path
+
+from idpipe import jobs
+from idpipe.logs import job
+
+with job("evaluate", snakemake.log[0]):
+    jobs.evaluate(
+        Path(snakemake.input.spec).parent,
+        Path(snakemake.input.probes),
+        snakemake.params.correlation,
+        Path(snakemake.output.metrics).parent,
+    )

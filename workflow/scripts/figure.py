@@ -1,0 +1,16 @@
+"""Draw one figure."""
+
+import json
+from pathlib import Path
+
+from idpipe.config import FigureStyle
+from idpipe.figures.draw import write
+from idpipe.figures.results import Results
+from idpipe.logs import job
+
+with job("figure", snakemake.log[0]):
+    figure = json.loads(snakemake.params.figure)
+    probes = {cell: Path(path) for cell, path in figure["probes"].items()}
+    results = Results(Path(figure["tables"]), Path(figure["cells"]), probes)
+    style = FigureStyle.model_validate(figure["style"])
+    write(figure["name"], results, style, snakemake.output)

@@ -1,0 +1,13 @@
+"""Prepare the images of one source."""
+
+from pathlib import Path
+
+from idpipe import data
+from idpipe.cells import DataSpec
+from idpipe.config import DataConfig
+from idpipe.logs import job
+
+with job("prepare", snakemake.log[0]):
+    spec = DataSpec.model_validate_json(snakemake.params.spec)
+    where = DataConfig.model_validate(snakemake.config.get("data") or {})
+    data.prepare(spec, where, Path(snakemake.output.train).parent)

@@ -1,0 +1,11 @@
+"""Train one cell."""
+
+from pathlib import Path
+
+from idpipe import jobs
+from idpipe.cells import cell_from_json
+from idpipe.logs import job
+
+with job("train", snakemake.log[0]) as show:
+    cell = cell_from_json(snakemake.params.cell)
+    jobs.train(cell, Path(snakemake.input[0]).parent, Path(snakemake.output.spec).parent, show)
