@@ -195,7 +195,7 @@ class _Stack:
     def _full_mse(self) -> Float[Tensor, " e"]:
         """Each replicate's MSE on all its training images, in batches."""
         images = self.images.expand(len(self.replicates), -1, -1, -1, -1)
-        parts = images.split(self.cell.batch_size, dim=1)
+        parts = torch.split(images, self.cell.batch_size, dim=1)
         total = sum(self._mse(part) * part.shape[1] for part in parts)
         return torch.as_tensor(total) / images.shape[1]
 

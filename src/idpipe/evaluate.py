@@ -1,4 +1,4 @@
-"""Outputs of trained replicates on every probe, and how close they come to identity and constant."""
+"""Outputs of trained replicates on every probe, and how close they are to the reference maps."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _sets(
     probes: ProbeSet, predictions: dict[str, Float32[np.ndarray, ...]]
 ) -> Iterator[tuple[np.ndarray, np.ndarray, dict[str, object]]]:
     """(inputs [t, n, ...], outputs [e, n, ...], columns of length n) of every group of probes."""
-    names = {"probe": probes.names, "kind": probes.kinds, "rho": np.nan}
+    names = {"probe": list(probes.names), "kind": list(probes.kinds), "rho": np.nan}
     yield probes.named, predictions["named"], names
     for size, images in probes.resized.items():
         if f"named_{size}" in predictions:

@@ -58,7 +58,7 @@ class ProbeSet:
     names: tuple[str, ...]
     kinds: tuple[str, ...]
     named: Sets
-    resized: Mapping[int, Sets]
+    resized: Mapping[int, Float32[np.ndarray, "t n c _ _"]]
     rho: Float64[np.ndarray, " m"]
     correlated: Float32[np.ndarray, "t m k c h w"]
     train: Float32[np.ndarray, "t j c h w"]

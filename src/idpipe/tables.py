@@ -172,8 +172,10 @@ def _checked(path: Path, cell_id: str) -> pd.DataFrame:
 def cell_rows(folder: Path) -> pd.DataFrame:
     """The rows of the cells table for one cell folder."""
     cell, status = store.read_cell(folder), store.read_json(folder / "status.json")
+    shared = {**_settings(cell), "seconds": status["seconds"], "device": status["device"]}
     rows = [
         {
+            **shared,
             "replicate": r["replicate"],
             "status": r["status"],
             "restarts": r["restart"],
@@ -184,8 +186,7 @@ def cell_rows(folder: Path) -> pd.DataFrame:
     ]
     if [row["replicate"] for row in rows] != list(range(cell.replicates)):
         raise StoreError(f"{folder}/status.json: replicates do not match; delete {folder}")
-    frame = pd.DataFrame(rows).assign(seconds=status["seconds"], device=status["device"])
-    return CELLS.conform(frame.assign(**_settings(cell)))
+    return CELLS.conform(pd.DataFrame(rows))
 
 
 def _settings(cell: Cell) -> dict[str, object]:

@@ -180,7 +180,7 @@ def _exceptions(blocks: Sequence[Block]) -> list[str]:
     late = [f"{rung.unconverged} at {at}" for at, rung in labelled.items() if rung.unconverged]
     if late:
         notes.append(
-            f"† In the numbers, though the budget ended before they converged; {by}: {', '.join(late)}."
+            f"† In the numbers, though not converged within the budget; {by}: {', '.join(late)}."
         )
     again = [f"{rung.restarted} at {at}" for at, rung in labelled.items() if rung.restarted]
     if again:

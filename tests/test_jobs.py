@@ -1,0 +1,204 @@
+"""The steps of the pipeline on files, from prepared images to the run's tables."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from idpipe import engine, jobs, store, tables
+from idpipe.cells import cell_from_json
+from idpipe.config import load
+from idpipe.data import training_images
+from idpipe.errors import StoreError
+from idpipe.targets import Targets
+
+SETTINGS = {
+    "run": "tiny",
+    "defaults": {"replicates": 2, "max_steps": 60},
+    "studies": {
+        "a": {"base": {"net": {"arch": "cnn", "width": 3}}, "axes": {"net.depth": [1, 2]}},
+        "b": {"base": {"net": {"arch": "cnn", "width": 3, "depth": 2}}},
+        "c": {"base": {"net": {"arch": "fcn", "width": 9, "depth": 2}}},
+    },
+    "probes": {"rho": [0, 0.5], "n_per_rho": 2, "sizes": [7]},
+}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> tuple[Targets, list[str]]:
+    """A tiny run, trained and evaluated, and what it said."""
+    root = tmp_path_factory.mktemp("run")
+    targets = Targets(load({**SETTINGS, "results": str(root)}))
+    said: list[str] = []
+    for cell_id in targets.plan.cells:
+        jobs.run_cell(targets, cell_id, said.append)
+    return targets, said
+
+
+def collected(targets: Targets, out: Path) -> dict[str, pd.DataFrame]:
+    tables.collect(
+        {name: [c.cell_id for c in cells] for name, cells in targets.plan.studies.items()},
+        targets.layout.root / "cells",
+        {cell_id: targets.evaluation(cell_id).name for cell_id in targets.plan.cells},
+        out,
+    )
+    return {table.name: pd.read_parquet(out / f"{table.name}.parquet") for table in tables.TABLES}
+
+
+def test_a_cell_folder_holds_the_spec_the_weights_and_the_status(done):
+    targets, _ = done
+    for cell_id, cell in targets.plan.cells.items():
+        folder = targets.layout.cell(cell_id)
+        assert cell_from_json((folder / "cell.json").read_text()) == cell
+        params = jobs.read_params(folder)
+        expected = engine.train(
+            cell, training_images(cell.data, targets.layout.source("digits"), cell.replicates)
+        )
+        for name, value in expected.params.items():
+            assert torch.equal(params[name], value)
+        status = json.loads((folder / "status.json").read_text())
+        assert [r["replicate"] for r in status["replicates"]] == [0, 1]
+        for told, outcome in zip(status["replicates"], expected.outcomes, strict=True):
+            assert (told["status"], told["steps"]) == (outcome.status, outcome.steps)
+            assert told["mse"] == outcome.mse
+        assert status["seconds"] > 0
+        assert status["versions"]["torch"] == torch.__version__.partition("+")[0]
+
+
+def test_it_says_how_each_replicate_ended(done):
+    targets, said = done
+    for cell_id in targets.plan.cells:
+        for replicate in range(2):
+            assert any(f"{cell_id}: replicate {replicate}" in line for line in said)
+
+
+def test_a_second_call_does_nothing(done):
+    targets, _ = done
+    said: list[str] = []
+    for cell_id in targets.plan.cells:
+        jobs.run_cell(targets, cell_id, said.append)
+    assert said == []
+
+
+def test_tables_are_as_documented_and_whole(done, tmp_path):
+    targets, _ = done
+    found = collected(targets, tmp_path)
+    for table in tables.TABLES:
+        frame = found[table.name]
+        assert list(frame.columns) == [column.name for column in table.columns]
+        for column in table.columns:
+            assert str(frame[column.name].dtype) == column.type, column.name
+    cells, studies, metrics = found["cells"], found["studies"], found["metrics"]
+    assert len(cells) == 2 * 3
+    assert not cells.duplicated(["cell_id", "replicate"]).any()
+    by_study = studies.groupby("study")["cell_id"].apply(list)
+    assert {name: by_study[name] for name in by_study.index} == {
+        name: [c.cell_id for c in members] for name, members in targets.plan.studies.items()
+    }
+    assert by_study["b"][0] == by_study["a"][1], "two studies share a cell"
+    assert set(metrics["cell_id"]) == set(cells["cell_id"]) == set(found["history"]["cell_id"])
+    resized = metrics[metrics["size"] == 7]
+    assert set(resized["cell_id"]) == {c for c in targets.plan.cells if c.startswith("cnn")}
+
+
+def test_metrics_are_those_of_the_stored_predictions(done, tmp_path):
+    targets, _ = done
+    cell_id = next(iter(targets.plan.cells))
+    predictions = np.load(targets.evaluation(cell_id) / "predictions.npz")
+    probes = np.load(targets.probes(cell_id))
+    metrics = collected(targets, tmp_path)["metrics"].query("cell_id == @cell_id and size == 28")
+    for place, name in enumerate(probes["names"]):
+        for replicate in range(2):
+            output = predictions["named"][replicate, place].astype(float)
+            row = metrics.query(
+                "probe == @name and replicate == @replicate and reference == 'identity'"
+            ).iloc[0]
+            assert row["mse"] == pytest.approx(((output - probes["named"][0, place]) ** 2).mean())
+
+
+def test_a_missing_evaluation_is_an_error_and_no_hole(done, tmp_path):
+    targets, _ = done
+    cell_id = next(iter(targets.plan.cells))
+    path = targets.evaluation(cell_id) / "metrics.parquet"
+    away = path.rename(tmp_path / "away")
+    try:
+        with pytest.raises(StoreError, match=cell_id):
+            collected(targets, tmp_path / "tables")
+        assert not (tmp_path / "tables").exists()
+    finally:
+        away.rename(path)
+
+
+@pytest.mark.parametrize("damage", [b"", b"x" * 100])
+@pytest.mark.parametrize("name", ["cell.json", "status.json", "history.parquet"])
+def test_a_damaged_cell_is_an_error_that_names_it(done, tmp_path, name, damage):
+    targets, _ = done
+    path = targets.layout.cell(next(iter(targets.plan.cells))) / name
+    whole = path.read_bytes()
+    path.write_bytes(damage)
+    try:
+        with pytest.raises(StoreError, match=name):
+            collected(targets, tmp_path / "tables")
+    finally:
+        path.write_bytes(whole)
+
+
+def test_truncated_weights_are_an_error_that_names_them(done, tmp_path):
+    targets, _ = done
+    folder = targets.layout.cell(next(iter(targets.plan.cells)))
+    (tmp_path / "weights.safetensors").write_bytes(
+        (folder / "weights.safetensors").read_bytes()[:-7]
+    )
+    with pytest.raises(StoreError, match=r"weights.safetensors"):
+        jobs.read_params(tmp_path)
+
+
+def test_a_cell_in_the_wrong_folder_is_refused(done, tmp_path):
+    targets, _ = done
+    cell_id = next(iter(targets.plan.cells))
+    content = (targets.layout.cell(cell_id) / "cell.json").read_bytes()
+    (tmp_path / "cnn-other").mkdir()
+    (tmp_path / "cnn-other/cell.json").write_bytes(content)
+    with pytest.raises(StoreError, match="cnn-other"):
+        store.read_cell(tmp_path / "cnn-other")
+
+
+def test_a_diverged_replicate_is_stored_and_told(tmp_path):
+    settings = {
+        **SETTINGS,
+        "results": str(tmp_path),
+        "defaults": {
+            "replicates": 1,
+            "max_steps": 200,
+            "optimizer": {"lr": 100},
+            "failure": {"policy": "keep"},
+        },
+        "studies": {"a": {"base": {"net": {"arch": "cnn", "width": 3, "depth": 2}}}},
+    }
+    targets = Targets(load(settings))
+    cell_id = next(iter(targets.plan.cells))
+    jobs.run_cell(targets, cell_id, lambda line: None)
+    found = collected(targets, tmp_path / "tables")
+    assert found["cells"]["status"].tolist() == ["diverged"]
+    assert found["cells"]["mse"].isna().all()
+    assert found["metrics"]["correlation"].isna().all()
+
+
+# --- writing ---------------------------------------------------------------------------------
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
+    path = tmp_path / "result"
+    store.write_bytes(path, b"old")
+
+    def fail(stream):
+        stream.write(b"half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        store.write(path, fail)
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["result"]

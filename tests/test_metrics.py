@@ -1,0 +1,68 @@
+"""Correlation and MSE against numpy's own and explicit sums."""
+
+import math
+
+import numpy as np
+import pytest
+
+from idpipe.metrics import correlation, mse
+
+
+@pytest.fixture
+def pairs():
+    generator = np.random.default_rng(0)
+    return generator.normal(1, 2, size=(2, 3, 4, 1, 5, 5)).astype(np.float32)
+
+
+def test_pearson_is_corrcoef(pairs):
+    ours = correlation(pairs[0], pairs[1], "pearson")
+    assert ours.shape == (3, 4)
+    for i in range(3):
+        for j in range(4):
+            theirs = np.corrcoef(pairs[0, i, j].ravel(), pairs[1, i, j].ravel())[0, 1]
+            assert ours[i, j] == pytest.approx(theirs, abs=1e-7)
+
+
+def test_cosine_is_the_angle(pairs):
+    a, b = pairs[0, 0, 0].astype(float), pairs[1, 0, 0].astype(float)
+    expected = sum(x * y for x, y in zip(a.ravel(), b.ravel(), strict=True)) / math.sqrt(
+        sum(x * x for x in a.ravel()) * sum(y * y for y in b.ravel())
+    )
+    assert correlation(a, b, "cosine") == pytest.approx(expected)
+
+
+def test_mse_is_the_mean_square(pairs):
+    a, b = pairs[0, 0, 0].astype(float), pairs[1, 0, 0].astype(float)
+    assert mse(a, b) == pytest.approx(
+        sum((x - y) ** 2 for x, y in zip(a.ravel(), b.ravel(), strict=True)) / 25
+    )
+
+
+@pytest.mark.parametrize("kind", ["cosine", "pearson"])
+def test_laws(pairs, kind):
+    a = pairs[0]
+    np.testing.assert_allclose(correlation(a, a, kind), 1)
+    np.testing.assert_allclose(correlation(a, -3 * a, kind), -1)
+    shifted = correlation(a, a + 1, kind)
+    assert np.allclose(shifted, 1) == (kind == "pearson")
+
+
+def test_a_reference_broadcasts_over_replicates(pairs):
+    reference = pairs[1, :1]
+    ours = correlation(pairs[0], reference, "cosine")
+    for replicate in range(3):
+        np.testing.assert_array_equal(
+            ours[replicate], correlation(pairs[0, replicate], reference[0], "cosine")
+        )
+
+
+@pytest.mark.parametrize("kind", ["cosine", "pearson"])
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf, 1e30])
+def test_no_direction_is_nan_and_spoils_nothing_else(pairs, kind, value):
+    a = pairs[0].copy()
+    a[1, 2] = value
+    found = correlation(a, pairs[1], kind)
+    # A flat image still has an angle to another; under `pearson` it has none.
+    undefined = not (value == 1e30 and kind == "cosine")
+    assert np.isnan(found[1, 2]) == undefined
+    assert np.isfinite(np.delete(found.ravel(), 6)).all()
