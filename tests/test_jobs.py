@@ -113,9 +113,8 @@ def test_metrics_are_those_of_the_stored_predictions(done, tmp_path):
     for place, name in enumerate(probes["names"]):
         for replicate in range(2):
             output = predictions["named"][replicate, place].astype(float)
-            row = metrics.query(
-                "probe == @name and replicate == @replicate and reference == 'identity'"
-            ).iloc[0]
+            rows = metrics[(metrics["probe"] == name) & (metrics["replicate"] == replicate)]
+            row = rows[rows["reference"] == "identity"].iloc[0]
             assert row["mse"] == pytest.approx(((output - probes["named"][0, place]) ** 2).mean())
 
 

@@ -1,4 +1,4 @@
-"""Generated documents: the config's JSON schema and its README, from the models alone.
+"""Generated documents: the config's JSON schema and README, the tables' columns.
 
 `python -m idpipe docs` writes them; a test fails where they differ from what the models say.
 """
@@ -18,9 +18,12 @@ from idpipe.cells import TAGS, Cell, Spec, canonical_json
 from idpipe.config import Config, load
 from idpipe.explain import allowed, annotation_of, key_paths, keys_of, models_in
 from idpipe.studies import Study
+from idpipe.tables import TABLES, Table
 
 SCHEMA_PATH = "workflow/schemas/config.schema.json"
 README_PATH = "config/README.md"
+TABLES_PATH = "docs/tables.md"
+_HEAD = ("| column | type | unit | meaning |", "| --- | --- | --- | --- |")
 
 EXAMPLE = """\
 run: example
@@ -94,9 +97,38 @@ an old setting trains nothing. Cells lie in `results/cells/<id>/`, with all sett
 {tables}"""
 
 
+TABLES_INTRODUCTION = """\
+<!-- Generated from src/idpipe/tables.py by `python -m idpipe docs`. -->
+
+# Tables
+
+A run's results are four tidy tables in `results/<run>/tables/`. `cell_id` and `replicate` lead from
+any row to the folder `results/cells/<cell_id>/` it came from; `studies` says which cells a study
+asks for, and cells are shared between studies. Pixels, and with them errors, are on the
+standardized scale (Appendix A of the paper).
+
+How far is each CNN from either map, on average over all probes of Sec. 3.2?
+
+```python
+import pandas as pd
+
+tables = "results/laptop/tables"
+cells = pd.read_parquet(f"{tables}/cells.parquet")
+metrics = pd.read_parquet(f"{tables}/metrics.parquet")
+live = cells[cells["status"].isin(["converged", "max_steps"]) & (cells["arch"] == "cnn")]
+rows = metrics[metrics["kind"] == "correlated"].merge(live, on=["cell_id", "replicate"])
+print(rows.groupby(["depth", "reference"])["correlation"].mean().unstack())
+```
+"""
+
+
 def texts() -> dict[str, str]:
     """Path below the project's root -> text of every generated document."""
-    return {SCHEMA_PATH: schema_text(), README_PATH: readme_text()}
+    return {
+        SCHEMA_PATH: schema_text(),
+        README_PATH: readme_text(),
+        TABLES_PATH: tables_text(),
+    }
 
 
 def stale(root: Path) -> list[str]:
@@ -259,3 +291,14 @@ def _yaml(value: object) -> str:
     """A value as one writes it in YAML, in one line."""
     text = json.dumps(value, ensure_ascii=False)
     return text.strip('"') if isinstance(value, str) else text.replace('"', "")
+
+
+def tables_text() -> str:
+    """The page on the tables, from `idpipe.tables`."""
+    return "\n".join([TABLES_INTRODUCTION, *(_columns(table) for table in TABLES)])
+
+
+def _columns(table: Table) -> str:
+    rows = [f"| `{c.name}` | {c.type} | {c.unit} | {c.meaning} |" for c in table.columns]
+    head = f"## {table.name}.parquet\n\nOne row: {table.row}.\n"
+    return "\n".join([head, *_HEAD, *rows, ""])

@@ -71,7 +71,7 @@ CELLS = Table(
         Column("status", "str", "", "`converged`, `max_steps`, `dead` or `diverged`"),
         Column("restarts", "int64", "", "restarts before the attempt that was kept"),
         Column("steps", "int64", "steps", "steps of the attempt that was kept"),
-        Column("mse", "float64", "standardized^2", "final train MSE; NaN if diverged"),
+        Column("mse", "float64", "standardized²", "final train MSE; NaN if diverged"),
         Column("seconds", "float64", "s", "training time of the whole cell"),
         Column("device", "str", "", "what it was trained on"),
     ),
@@ -98,7 +98,7 @@ METRICS = Table(
         Column("size", "int64", "pixels", "height and width of the probe"),
         Column("reference", "str", "", "`identity` (the probe) or `constant` (training image)"),
         Column("correlation", "float64", "", "output against reference; NaN where undefined"),
-        Column("mse", "float64", "standardized^2", "output against reference, per pixel"),
+        Column("mse", "float64", "standardized²", "output against reference, per pixel"),
     ),
 )
 HISTORY = Table(
@@ -109,7 +109,7 @@ HISTORY = Table(
         _REPLICATE,
         Column("restart", "int64", "", "attempt, from 0"),
         Column("step", "int64", "steps", "updates made before the loss was taken"),
-        Column("mse", "float64", "standardized^2", "MSE on the step's training images"),
+        Column("mse", "float64", "standardized²", "MSE on the step's training images"),
         Column("lr", "float64", "", "learning rate of the step"),
     ),
 )

@@ -43,7 +43,8 @@ class Targets:
         return found
 
     def _probe_target(self, cell: Cell) -> ProbeTarget:
-        other = DataSpec(source=out_of_domain_source(cell.data, self.config.probes))
+        name = out_of_domain_source(cell.data, self.config.probes)
+        other = DataSpec.model_validate({"source": name})
         return ProbeTarget(cell.data, cell.replicates, source_key(cell.data), source_key(other))
 
     @cached_property
@@ -56,12 +57,12 @@ class Targets:
 
     @cached_property
     def sources(self) -> dict[str, DataSpec]:
-        """Key of a source -> a data spec that says how to prepare it."""
+        """Key of a source -> a data spec with what preparing it depends on, and nothing else."""
         found = {}
         for target in self.probe_sets.values():
-            found[target.source] = target.data
+            found[target.source] = _bare(target.data)
             other = out_of_domain_source(target.data, self.config.probes)
-            found.setdefault(target.out_of_domain, DataSpec(source=other))
+            found.setdefault(target.out_of_domain, DataSpec.model_validate({"source": other}))
         return found
 
     def probes(self, cell_id: str) -> Path:
@@ -85,3 +86,11 @@ class Targets:
             return []
         members = [cell.cell_id for s in figure.studies for cell in self.plan.studies.get(s, [])]
         return list(dict.fromkeys(members))
+
+
+def _bare(data: DataSpec) -> DataSpec:
+    """The source alone: which of its images train a cell changes no prepared file."""
+    kept = ["source"]
+    if data.source == "image_folder":
+        kept += ["digest", "channels", "size"]
+    return DataSpec.model_validate({key: getattr(data, key) for key in kept})

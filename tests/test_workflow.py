@@ -1,0 +1,157 @@
+"""Real Snakemake runs of a tiny configuration, in a folder of their own."""
+
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def tiny(**changes) -> dict:
+    """Settings of six small cells with every study that a figure reads."""
+    fcn = {"net": {"arch": "fcn", "width": 16}}
+    linear = {"net": {"arch": "fcn", "width": 16, "activation": "linear"}}
+    cnn = {"net": {"arch": "cnn", "width": 3}}
+    return {
+        "run": "tiny",
+        "defaults": {"replicates": 2, "max_steps": 50},
+        "studies": {
+            "fcn_relu_depth": {"base": fcn, "axes": {"net.depth": [1, 2]}},
+            "fcn_linear_depth": {"base": linear, "axes": {"net.depth": [1, 2]}},
+            "cnn_depth": {"base": cnn, "axes": {"net.depth": [1, 2]}},
+        },
+        "probes": {"rho": [0, 1], "n_per_rho": 2},
+        **changes,
+    }
+
+
+def snakemake(folder: Path, settings: dict, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the repository's workflow in `folder` with `settings` as its config.yaml."""
+    folder.mkdir(exist_ok=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+    command += ["--directory", str(folder), "--cores", "2", *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def jobs(folder: Path, settings: dict, *arguments: str) -> Counter[str]:
+    """How often each rule would run."""
+    result = snakemake(folder, settings, "--dry-run", *arguments)
+    assert result.returncode == 0, result.stdout + result.stderr
+    table = re.search(r"^job +count\n-+ +-+\n(.*?)\n\n", result.stdout + "\n\n", re.M | re.S)
+    rows = [line.split() for line in table[1].splitlines()] if table else []
+    return Counter({name: int(count) for name, count in rows if name != "total"})
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> Path:
+    """A folder, with a space in its name, in which every figure of `tiny()` was made."""
+    folder = tmp_path_factory.mktemp("a run") / "my results"
+    result = snakemake(folder, tiny(), "all_figures")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return folder
+
+
+def test_every_figure_is_there(done):
+    figures = done / "results/tiny/figures"
+    names = ["fig02", "fig03", "fig04", "fig13", "fig14", "fig33", "fig34", "fig35", "table1"]
+    for name in names:
+        assert (figures / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        with Image.open(figures / f"{name}.png") as picture:
+            assert np.asarray(picture.convert("L")).std() > 1
+    assert (figures / "table1.csv").is_file()
+    assert (figures / "table1.md").is_file()
+
+
+def test_the_tables_hold_every_cell(done):
+    cells = pd.read_parquet(done / "results/tiny/tables/cells.parquet")
+    assert len(cells) == 6 * 2
+    assert {path.name for path in (done / "results/cells").iterdir()} == set(cells["cell_id"])
+
+
+def test_a_second_run_has_nothing_to_do(done):
+    result = snakemake(done, tiny(), "all_figures")
+    assert "Nothing to be done" in result.stdout + result.stderr
+
+
+def test_one_depth_changed_trains_one_cell(done):
+    settings = tiny()
+    settings["studies"]["cnn_depth"]["axes"]["net.depth"] = [1, 3]
+    found = jobs(done, settings, "all_figures")
+    assert (found["train"], found["evaluate"], found["collect"]) == (1, 1, 1)
+    assert found["prepare"] == found["probes"] == 0
+
+
+def test_another_rho_grid_trains_nothing(done):
+    settings = tiny(probes={"rho": [0, 0.5, 1], "n_per_rho": 2})
+    found = jobs(done, settings, "all_figures")
+    assert (found["train"], found["evaluate"], found["probes"]) == (0, 6, 1)
+
+
+def test_another_style_only_draws(done):
+    found = jobs(done, tiny(figures={"dpi": 90}), "all_figures")
+    assert found["fig04"] == found["fig03"] == 1
+    assert found["train"] == found["evaluate"] == found["collect"] == 0
+
+
+def test_another_training_image_prepares_nothing(done):
+    settings = tiny()
+    settings["defaults"]["data"] = {"examples": [{"label": 3}]}
+    found = jobs(done, settings, "all_figures")
+    assert (found["train"], found["prepare"]) == (6, 0)
+
+
+def test_a_bad_configuration_is_refused_in_one_message_before_any_job(tmp_path):
+    settings = tiny()
+    settings["studies"]["cnn_depth"]["base"]["net"]["kernle"] = 5
+    result = snakemake(tmp_path, settings, "all_figures")
+    said = result.stdout + result.stderr
+    assert result.returncode != 0
+    assert "studies.cnn_depth.base.net.kernle = 5: unknown key; did you mean kernel?" in said
+    assert said.count("kernle") == 1
+    assert "Traceback" not in said
+    assert not (tmp_path / "results").exists()
+
+
+def test_two_studies_of_one_name_are_refused(tmp_path):
+    (tmp_path / "twice.yaml").write_text("studies:\n  one: {base: {}}\n  one: {base: {}}\n")
+    result = snakemake(tmp_path, tiny(), "all_figures", "--configfile", str(tmp_path / "twice.yaml"))
+    said = result.stdout + result.stderr
+    assert result.returncode != 0
+    assert "studies.one: given twice" in said
+    assert "Traceback" not in said
+
+
+def test_a_data_set_that_cannot_be_had_says_what_to_do(tmp_path):
+    settings = tiny(data={"source": "mnist", "root": "nowhere", "download": False})
+    result = snakemake(tmp_path, settings, "all_figures")
+    said = result.stdout + result.stderr
+    assert result.returncode != 0
+    for word in ("data.root", "nowhere", "IDPIPE_DATA", "digits"):
+        assert word in said
+    assert "Traceback" not in said
+
+
+def test_ones_own_image(tmp_path):
+    pictures = tmp_path / "my pictures"
+    pictures.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 50, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(pictures / "cat.png")
+    settings = tiny(data={"source": "image_folder", "folder": "my pictures"})
+    result = snakemake(tmp_path, settings, "fig03")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (tmp_path / "results/tiny/figures/fig03.png").is_file()
+    # Another picture is another problem.
+    Image.fromarray(255 - pixels).save(pictures / "cat.png")
+    assert jobs(tmp_path, settings, "fig03")["train"] == 6
