@@ -403,6 +403,10 @@ class TestData:
         data = DataSpec(source="image_folder", channels=3)
         assert data.mean == SOURCES["cifar10"].mean
 
+    def test_only_a_folder_has_a_digest(self):
+        with pytest.raises(ValueError, match="digest: only for the source image_folder"):
+            DataSpec(source="mnist", digest="abc")
+
     @pytest.mark.parametrize("vary", [False, True])
     def test_example_range_by_brute_force(self, vary):
         per_class, replicates = (4, 6), 3
@@ -445,7 +449,7 @@ def test_kinds_are_the_names_in_configs():
 
 def test_parsing_a_config_imports_nothing_heavy():
     code = (
-        "import sys, idpipe.cells, idpipe.config, idpipe.docs;"
+        "import sys, idpipe.cells, idpipe.config;"
         "print([m for m in ('torch', 'numpy', 'pandas', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run(

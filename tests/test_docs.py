@@ -135,7 +135,7 @@ class TestPresets:
         assert all(line.startswith("#") for line in head.splitlines())
         command = re.search(r"snakemake --cores \d+ all_figures(?: --configfile (\S+))?", head)
         assert command[1] == (None if run == "laptop" else PRESETS[run][-1])
-        assert "Takes " in head
+        assert re.search(r"^# (Takes|Needs) .", head, re.MULTILINE)
 
 
 class TestPaperPreset:

@@ -119,6 +119,12 @@ class TestLocator:
         point = GridPoint({}, {"net.depth": 1, "optimizer": 0})
         assert Locator("s", {"net": {"width": 4}}, defaults, point)(loc) == path
 
+    def test_the_later_axis_decides(self):
+        point = GridPoint({}, {"optimizer": 0, "optimizer.lr": 1})
+        locate = Locator("s", {}, {}, point)
+        assert locate(("optimizer", "lr")) == "studies.s.axes.optimizer.lr[1]"
+        assert locate(("optimizer", "eps")) == "studies.s.axes.optimizer[0].eps"
+
 
 class TestParts:
     """A part of a cell is judged by itself, as the kind of cell that it fits."""

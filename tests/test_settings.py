@@ -65,10 +65,12 @@ class TestReadFile:
             b: *one
             c: [*one, *one]
             d: {<<: *one, x: 2}
+            e: {<<: *one, <<: {z: 3}}
             """
         read = read_file(write(tmp_path, text))
         assert read["c"] == [read["a"], read["a"]]
         assert read["d"] == {"x": 2, "y": [1, 2]}
+        assert read["e"] == {"x": 1, "y": [1, 2], "z": 3}
 
     def test_a_list_that_holds_itself_ends(self, tmp_path):
         assert isinstance(read_file(write(tmp_path, "a: &a [*a, 1]\n"))["a"], list)

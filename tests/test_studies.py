@@ -101,6 +101,8 @@ class TestRefused:
         ("study", "path"),
         [
             ({"base": {"net": {"arch": "cnn", "depth": 5, "kernel": 9999}}}, "base.net.kernel"),
+            ({"base": {"net": {"arch": "cnn", "depth": 5, "kernel": 1001, "width": 2048}}},
+             "base.net.kernel"),
             ({"base": {"net": {"arch": "fcn", "depth": 5, "width": 10**6}}}, "base.net.width"),
             ({"base": BASE, "axes": {"net.depth": [3], "replicates": [1, 10**7]}},
              "axes.replicates[1]"),

@@ -632,8 +632,6 @@ def _read_image(
     """The central square of an image at `size` pixels. Raises DataError where it is unreadable."""
     try:
         with Image.open(path) as image:
-            image.verify()
-        with Image.open(path) as image:
             upright = _eight_bits(ImageOps.exif_transpose(image))
     except Exception as error:  # Pillow's readers raise whatever their format's parser does.
         raise DataError(

@@ -167,7 +167,8 @@ class _Stack:
             self.step += 1
 
     def _update(self, mse: Float[Tensor, " e"]) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
+        # Kept, not freed: fresh pages for every gradient would cost more than zeroing them.
+        self.optimizer.zero_grad(set_to_none=False)
         (mse.sum() * self.loss_scale).backward()  # type: ignore[no-untyped-call]
         self.optimizer.param_groups[0]["lr"] = self._rate(self.step)
         self.optimizer.step()
@@ -319,7 +320,9 @@ class Progress:
         if now - self.last_time < self.seconds:
             return
         speed = (step - self.last_step) / (now - self.last_time)
-        left = (self.max_steps - step) / speed if speed else math.inf
+        if speed == 0:
+            return
+        left = (self.max_steps - step) / speed
         again = f", restart {restart}" if restart else ""
         self.show(
             f"{self.name}: step {step:,}/{self.max_steps:,}  MSE {mse:.2e}  {speed:,.0f} steps/s  "
