@@ -12,9 +12,9 @@ include: "workflow/rules/common.smk"
 
 
 rule all_figures:
+    default_target: True
     input:
         [TARGETS.figure_files(name) for name in FIGURES],
-    default_target: True
 
 
 include: "workflow/rules/data.smk"

@@ -289,6 +289,12 @@ def test_numbers_that_yaml_reads_as_text_are_numbers(tmp_path):
     assert cell.optimizer.lr == 1e-4
 
 
+def test_an_entry_whose_key_is_refused_is_not_looked_into():
+    config = changed("studies/a b", "no study either")
+    (problem,) = problems(config)
+    assert problem.startswith("studies.a b: the key must be text of letters")
+
+
 def test_every_problem_is_told_at_once():
     config = changed("probes/rho", [2])
     config["run"] = "a b"

@@ -1,7 +1,5 @@
 """Tables: everything a run measured, in four Parquet files."""
 
-TABLES = TARGETS.layout.tables(PLAN.config.run)
-
 
 rule collect:
     input:
@@ -13,25 +11,22 @@ rule collect:
         studies=ensure(TABLES / "studies.parquet", non_empty=True),
         metrics=ensure(TABLES / "metrics.parquet", non_empty=True),
         history=ensure(TABLES / "history.parquet", non_empty=True),
-    params:
-        members=canonical_json(
-            {
-                "studies": {
-                    name: [cell.cell_id for cell in cells]
-                    for name, cells in PLAN.studies.items()
-                },
-                "evaluations": {
-                    cell: TARGETS.evaluation(cell).name for cell in PLAN.cells
-                },
-            }
-        ),
-        cells=str(RESULTS / "cells"),
     log:
         RESULTS / PLAN.config.run / "logs/collect.log",
     benchmark:
         RESULTS / PLAN.config.run / "benchmarks/collect.tsv"
+    threads: JOB_THREADS
     resources:
         mem_mb=1500,
+    params:
+        members=canonical_json(
+            {
+                "studies": {
+                    name: [cell.cell_id for cell in cells] for name, cells in PLAN.studies.items()
+                },
+                "evaluations": {cell: TARGETS.evaluation(cell).name for cell in PLAN.cells},
+            }
+        ),
     message:
         "gathering the tables of {PLAN.config.run}"
     script:

@@ -1,5 +1,8 @@
 """Loads and checks the configuration; no torch here, for every cluster job reads this again."""
 
+import math
+import os
+
 from snakemake.exceptions import WorkflowError
 
 from idpipe.cells import canonical_json
@@ -23,10 +26,37 @@ def checked_plan():
 PLAN = checked_plan()
 TARGETS = Targets(PLAN)
 RESULTS = TARGETS.layout.root
+# `--cores 8` on two processors: a job counts as four, so that two run at a time, the longest first,
+# and none waits for its turn on a processor. On a cluster a job is one thread.
+JOB_THREADS = math.ceil((workflow.cores or 1) / len(os.sched_getaffinity(0)))
+TABLES = TARGETS.layout.tables(PLAN.config.run)
 
 
 wildcard_constraints:
     source=r"[a-z0-9_-]+",
     probes=r"[0-9a-f]{12}",
     cell=r"(fcn|cnn)-[A-Za-z0-9_-]+",
-    figure=r"(fig\d\d|table\d)",
+
+
+def probe_params(key):
+    """What a probe set is built from, as JSON."""
+    target = TARGETS.probe_sets[key]
+    return canonical_json(
+        {
+            "data": target.data.model_dump(mode="json"),
+            "probes": PLAN.config.probes.model_dump(mode="json"),
+            "replicates": target.replicates,
+        }
+    )
+
+
+def figure_inputs(name):
+    """The tables, and for an image grid what its cells predicted."""
+    if not FIGURES[name].studies:
+        return []
+    names = ["cells", "studies", "metrics"]
+    cells = TARGETS.figure_cells(name)
+    return [
+        *[TABLES / f"{table}.parquet" for table in names],
+        *[TARGETS.evaluation(cell) / "predictions.npz" for cell in cells],
+    ]

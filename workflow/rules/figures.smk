@@ -1,21 +1,6 @@
 """Figures: each drawn from the run's tables, and some from the cells' predictions."""
 
-FIGURE_FILES = {
-    name: [str(path) for path in TARGETS.figure_files(name)] for name in FIGURES
-}
-
-
-def figure_inputs(name):
-    """The tables, and for an image grid what its cells predicted."""
-    if not FIGURES[name].studies:
-        return []
-    names = ["cells", "studies", "metrics"]
-    cells = TARGETS.figure_cells(name)
-    return [
-        *[TABLES / f"{table}.parquet" for table in names],
-        *[TARGETS.evaluation(cell) / "predictions.npz" for cell in cells],
-    ]
-
+FIGURE_FILES = {name: [str(path) for path in TARGETS.figure_files(name)] for name in FIGURES}
 
 for name in FIGURES:
 
@@ -26,14 +11,17 @@ for name in FIGURES:
             figure_inputs(name),
             # The probe files too, but a newer date of theirs changes nothing.
             ancient(
-                list(
-                    dict.fromkeys(
-                        TARGETS.probes(cell) for cell in TARGETS.figure_cells(name)
-                    )
-                )
+                list(dict.fromkeys(TARGETS.probes(cell) for cell in TARGETS.figure_cells(name)))
             ),
         output:
             FIGURE_FILES[name],
+        log:
+            RESULTS / PLAN.config.run / "logs" / f"{name}.log",
+        benchmark:
+            RESULTS / PLAN.config.run / "benchmarks" / f"{name}.tsv"
+        threads: JOB_THREADS
+        resources:
+            mem_mb=1500,
         params:
             figure=canonical_json(
                 {
@@ -42,17 +30,10 @@ for name in FIGURES:
                     "tables": str(TABLES),
                     "cells": str(RESULTS / "cells"),
                     "probes": {
-                        cell: str(TARGETS.probes(cell))
-                        for cell in TARGETS.figure_cells(name)
+                        cell: str(TARGETS.probes(cell)) for cell in TARGETS.figure_cells(name)
                     },
                 }
             ),
-        log:
-            RESULTS / PLAN.config.run / "logs" / f"{name}.log",
-        benchmark:
-            RESULTS / PLAN.config.run / "benchmarks" / f"{name}.tsv"
-        resources:
-            mem_mb=1500,
         message:
             f"drawing {name}: {FIGURES[name].title}"
         script:

@@ -4,10 +4,7 @@
 rule train:
     input:
         lambda wildcards: ancient(
-            RESULTS
-            / "data"
-            / source_key(PLAN.cells[wildcards.cell].data)
-            / "train.npz"
+            RESULTS / "data" / source_key(PLAN.cells[wildcards.cell].data) / "train.npz"
         ),
     output:
         # The cell's path holds the hash of its spec: the path is the whole dependency.
@@ -15,17 +12,17 @@ rule train:
         weights=ensure(RESULTS / "cells/{cell}/weights.safetensors", non_empty=True),
         history=ensure(RESULTS / "cells/{cell}/history.parquet", non_empty=True),
         status=ensure(RESULTS / "cells/{cell}/status.json", non_empty=True),
-    params:
-        cell=lambda wildcards: PLAN.cells[wildcards.cell].canonical(),
     log:
         RESULTS / "logs/train/{cell}.log",
     benchmark:
         RESULTS / "benchmarks/train/{cell}.tsv"
     # The longest first, or the last core waits for it at the end.
     priority: lambda wildcards: PLAN.cells[wildcards.cell].work
+    threads: JOB_THREADS
     resources:
-        mem_mb=lambda wildcards: 1000
-        + PLAN.cells[wildcards.cell].memory_bytes // 2**20,
+        mem_mb=lambda wildcards: 1000 + PLAN.cells[wildcards.cell].memory_bytes // 2**20,
+    params:
+        cell=lambda wildcards: PLAN.cells[wildcards.cell].canonical(),
     message:
         "training {wildcards.cell}"
     script:

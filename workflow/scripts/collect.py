@@ -10,7 +10,7 @@ with job("collect", snakemake.log[0]):
     members = json.loads(snakemake.params.members)
     tables.collect(
         members["studies"],
-        Path(snakemake.params.cells),
+        Path(snakemake.input.status[0]).parents[1],
         members["evaluations"],
         Path(snakemake.output.cells).parent,
     )
