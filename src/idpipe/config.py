@@ -59,6 +59,10 @@ PatternName = Literal[
 ]
 
 
+StockName = Literal["digits", "photos", "mnist", "fashion_mnist", "cifar10"]
+"""Sources that are the same everywhere: all but the user's own folder."""
+
+
 class DataConfig(Spec):
     """Where images come from."""
 
@@ -92,7 +96,7 @@ class ProbeSpec(Spec):
     blend: Share = Field(0.5, description="weight of the first image in a blend of two")
     unseen: CountOrNone = Field(3, description="test images of the training source")
     out_of_domain: CountOrNone = Field(3, description="images of another source")
-    out_of_domain_source: SourceName | None = Field(
+    out_of_domain_source: StockName | None = Field(
         None,
         description="that source; null: photos for digits, image_folder and cifar10, "
         "fashion_mnist for mnist, mnist for fashion_mnist, cifar10 for photos",
