@@ -466,6 +466,12 @@ def test_precision_switches(precision, mode):
     assert torch.backends.cudnn.benchmark is False
 
 
+def test_training_leaves_the_process_with_its_denormals():
+    engine.train(make_cell("cnn", max_steps=1), picture())
+    assert np.float64(5e-324) * 1 > 0
+    assert torch.tensor([1e-40]).mul(1).item() > 0
+
+
 def test_progress_shows_step_mse_speed_and_time_left():
     lines: list[str] = []
     progress = engine.Progress("a-cell", 1_000, lines.append, seconds=0.0)

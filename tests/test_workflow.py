@@ -126,7 +126,9 @@ def test_a_bad_configuration_is_refused_in_one_message_before_any_job(tmp_path):
 
 def test_two_studies_of_one_name_are_refused(tmp_path):
     (tmp_path / "twice.yaml").write_text("studies:\n  one: {base: {}}\n  one: {base: {}}\n")
-    result = snakemake(tmp_path, tiny(), "all_figures", "--configfile", str(tmp_path / "twice.yaml"))
+    result = snakemake(
+        tmp_path, tiny(), "all_figures", "--configfile", str(tmp_path / "twice.yaml")
+    )
     said = result.stdout + result.stderr
     assert result.returncode != 0
     assert "studies.one: given twice" in said

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -76,15 +77,24 @@ def set_numerics(cell: Cell) -> None:
     """Make this process compute as the cell's precision says, and repeatably.
 
     `ieee` turns TF32 off in matrix products and in cuDNN's convolutions, where it is on unless
-    told otherwise and rounds an identity map. Denormals are flushed: the momentum of a weight
-    whose gradient is zero would decay into them and slow every step.
+    told otherwise and rounds an identity map.
     """
     precision = "tf32" if cell.precision == "tf32" else "ieee"
     torch.backends.cuda.matmul.fp32_precision = precision
     torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
+
+
+@contextmanager
+def _flushed_denormals() -> Iterator[None]:
+    """Treat denormals as zero: the momentum of a weight whose gradient is zero would decay into
+    them and slow every step."""
     torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def train(
@@ -113,7 +123,8 @@ def train(
     last = 0 if cell.failure.policy == "keep" else cell.failure.max_restarts
     for restart in range(last + 1):
         stack = _Stack(cell, images, waiting, restart, torch.device(device), history, report)
-        ended = stack.run()
+        with _flushed_denormals():
+            ended = stack.run()
         attempts += ended
         waiting = sorted(o.replicate for o in ended if o.status in (DEAD, DIVERGED))
         if not waiting:
