@@ -28,7 +28,7 @@ TARGETS = Targets(PLAN)
 RESULTS = TARGETS.layout.root
 # `--cores 8` on two processors: a job counts as four, so that two run at a time, the longest first,
 # and none waits for its turn on a processor. On a cluster a job is one thread.
-JOB_THREADS = math.ceil((workflow.cores or 1) / len(os.sched_getaffinity(0)))
+JOB_THREADS = math.ceil((workflow.resource_settings.cores or 1) / len(os.sched_getaffinity(0)))
 TABLES = TARGETS.layout.tables(PLAN.config.run)
 
 
