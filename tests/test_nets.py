@@ -95,6 +95,7 @@ def test_initial_weights_depend_on_replicate_and_restart_alone(init):
     other_seed = nets.initial_params(cell.model_copy(update={"seed": 1}), [2])
     for name in together:
         assert torch.equal(together[name][2:], alone[name])
+        assert len({tuple(replicate.flatten().tolist()) for replicate in together[name]}) == 3
         assert not torch.equal(alone[name], again[name])
         assert not torch.equal(alone[name], other_seed[name])
 

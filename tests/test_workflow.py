@@ -135,9 +135,14 @@ def test_two_studies_of_one_name_are_refused(tmp_path):
     assert "Traceback" not in said
 
 
-def test_a_data_set_that_cannot_be_had_says_what_to_do(tmp_path):
-    settings = tiny(data={"source": "mnist", "root": "nowhere", "download": False})
-    result = snakemake(tmp_path, settings, "all_figures")
+@pytest.mark.parametrize("on_command_line", [False, True])
+def test_a_data_set_that_cannot_be_had_says_what_to_do(tmp_path, on_command_line):
+    data = {"source": "mnist", "root": "nowhere", "download": False}
+    if on_command_line:
+        text = "data={source: mnist, root: nowhere, download: false}"
+        result = snakemake(tmp_path, tiny(), "all_figures", "--config", text)
+    else:
+        result = snakemake(tmp_path, tiny(data=data), "all_figures")
     said = result.stdout + result.stderr
     assert result.returncode != 0
     for word in ("data.root", "nowhere", "IDPIPE_DATA", "digits"):

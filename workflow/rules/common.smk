@@ -24,6 +24,8 @@ def checked_plan():
 
 
 PLAN = checked_plan()
+# Scripts read where images are from here: checked, and no text where --config left some.
+config["data"] = PLAN.config.data.model_dump(mode="json")
 TARGETS = Targets(PLAN)
 RESULTS = TARGETS.layout.root
 # `--cores 8` on two processors: a job counts as four, so that two run at a time, the longest first,

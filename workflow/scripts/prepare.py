@@ -9,5 +9,5 @@ from idpipe.logs import job
 
 with job("prepare", snakemake.log[0]):
     spec = DataSpec.model_validate_json(snakemake.params.spec)
-    where = DataConfig.model_validate(snakemake.config.get("data") or {})
+    where = DataConfig.model_validate(snakemake.config["data"])
     data.prepare(spec, where, Path(snakemake.output.train).parent)
