@@ -26,11 +26,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from idpipe import data
 from idpipe.cells import SOURCES, DataSpec, Example
 from idpipe.config import DataConfig, folder_counts, folder_digest
-from idpipe.data import load_split, prepare, resize, standardize, training_images, unstandardize
+from idpipe.data import load_split, prepare, training_images
 from idpipe.errors import DataError
+from idpipe.pixels import resize, standardize, unstandardize
+from idpipe.sources import Split, torchvision_sets
 
 IDX = (
     "train-images-idx3-ubyte",
@@ -390,7 +391,7 @@ def test_a_refused_download_gives_the_same_message(
 def test_a_silent_server_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from torchvision import datasets
 
-    monkeypatch.setattr(data, "NETWORK_SECONDS", 0.2)
+    monkeypatch.setattr(torchvision_sets, "NETWORK_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setattr(
             datasets.MNIST, "mirrors", [f"http://127.0.0.1:{silent.getsockname()[1]}/"]
@@ -804,7 +805,7 @@ def test_resizing_does_not_turn_or_mirror() -> None:
 # --- training images -------------------------------------------------------------------------
 
 
-def members(split: data.Split, label: int) -> list[int]:
+def members(split: Split, label: int) -> list[int]:
     return [n for n, known in enumerate(split.labels) if known == label]
 
 

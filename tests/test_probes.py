@@ -14,8 +14,9 @@ from PIL import Image
 
 from idpipe.cells import DataSpec, Example
 from idpipe.config import DataConfig, PatternName, ProbeSpec, folder_digest
-from idpipe.data import load_split, prepare, standardize, training_images, unstandardize
+from idpipe.data import load_split, prepare, training_images
 from idpipe.errors import DataError
+from idpipe.pixels import standardize, unstandardize
 from idpipe.probes import PATTERNS, ProbeSet, build, correlated, probe_hash
 
 SEVEN = DataSpec(examples=(Example(label=7),))

@@ -232,7 +232,7 @@ def folder_digest(folder: Path) -> str:
 
 
 def folder_counts(folder: Path) -> list[int]:
-    """Training images per class of an image folder (its layout is told in `idpipe.data`)."""
+    """Training images per class of an image folder (`idpipe.sources.own_images`)."""
     base = folder / "train" if (folder / "train").is_dir() else folder
     classes = sorted(p for p in base.iterdir() if p.is_dir() and image_files(p))
     return [len(image_files(p)) for p in classes] if classes else [len(image_files(base))]

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from idpipe import nets
 from idpipe.cells import Cell
-from idpipe.data import resize
 from idpipe.engine import set_numerics
 from idpipe.metrics import correlation, mse
 from idpipe.nets import DTYPES, Params
+from idpipe.pixels import resize
 from idpipe.probes import ProbeSet
 
 IMAGES_AT_ONCE = 64

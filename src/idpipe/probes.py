@@ -20,17 +20,10 @@ from jaxtyping import Bool, Float, Float32, Float64
 
 from idpipe.cells import DataSpec, canonical_json, derived_seed
 from idpipe.config import ProbeSpec, out_of_domain_source
-from idpipe.data import (
-    Split,
-    in_channels,
-    load_split,
-    normalize,
-    read_npz,
-    resize,
-    standardize,
-    training_indices,
-)
+from idpipe.data import load_split, read_npz, training_indices
 from idpipe.errors import DataError
+from idpipe.pixels import in_channels, normalize, resize, standardize
+from idpipe.sources import Split
 from idpipe.store import write_npz
 
 Sets = Float32[np.ndarray, "t n c h w"]
