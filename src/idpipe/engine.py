@@ -153,7 +153,7 @@ class _Stack:
         self.names = nets.trainable(cell, self.params)
         for name in self.names:
             self.params[name].requires_grad_(True)
-        self.optimizer = optim.build(cell, [self.params[name] for name in self.names])
+        self.optimizer = optim.Optimizer(cell, [self.params[name] for name in self.names])
         rows = list(replicates) if len(images) > 1 else [0]
         self.images = torch.tensor(images[rows], device=device, dtype=DTYPES[cell.precision])
         self.batches = _Batches(cell, self.images.shape[1], restart)
@@ -178,11 +178,9 @@ class _Stack:
             self.step += 1
 
     def _update(self, mse: Float[Tensor, " e"]) -> None:
-        # Kept, not freed: fresh pages for every gradient would cost more than zeroing them.
-        self.optimizer.zero_grad(set_to_none=False)
+        self.optimizer.zero_grad()
         (mse.sum() * self.loss_scale).backward()  # type: ignore[no-untyped-call]
-        self.optimizer.param_groups[0]["lr"] = self._rate(self.step)
-        self.optimizer.step()
+        self.optimizer.step(self._rate(self.step))
 
     def _rate(self, step: int) -> float:
         rate = self.cell.optimizer.lr * optim.stage_factor(
@@ -274,11 +272,8 @@ class _Stack:
         if len(self.images) > 1:
             self.images = self.images[rows]
         for name, old in self.params.items():
-            new = old.detach()[rows].requires_grad_(old.requires_grad)
-            self.params[name] = new
-            if name in self.names:
-                optim.keep_rows(self.optimizer, old, new, rows)
-        self.optimizer.param_groups[0]["params"] = [self.params[name] for name in self.names]
+            self.params[name] = old.detach()[rows].requires_grad_(old.requires_grad)
+        self.optimizer.keep_rows([self.params[name] for name in self.names], rows)
 
 
 class _Batches:

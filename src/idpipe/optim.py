@@ -1,65 +1,193 @@
 """Optimizers of Appendix I over stacked parameters, and the stagewise learning rate.
 
-Every one of them works number by number, so PyTorch's own classes train a stack of replicates as
-they would train each alone. Adding one: its settings in `idpipe.cells`, its entry in `BUILDERS`.
+Every one of them works number by number, so PyTorch's update rules train a stack of replicates as
+they would train each alone. They are called as functions, for building one of PyTorch's optimizer
+objects imports its compiler, which takes longer than many a cell.
+
+Adding one: its settings in `idpipe.cells`, its entry in `RULES`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.adagrad import adagrad
+from torch.optim.adam import adam
+from torch.optim.adamax import adamax
+from torch.optim.rmsprop import rmsprop
+from torch.optim.sgd import sgd
 
 from idpipe import cells
 from idpipe.cells import Cell, Schedule
 
-Builder = Callable[[list[Tensor], Any], torch.optim.Optimizer]
+Tensors = list[Tensor]
 
 
-def _sgd(params: list[Tensor], spec: cells.SGD) -> torch.optim.Optimizer:
-    return torch.optim.SGD(
+@dataclass(frozen=True)
+class Rule:
+    """How an optimizer changes parameters."""
+
+    averages: tuple[str, ...]
+    """What it remembers of past gradients, one number per parameter, 0 at the start."""
+    update: Callable[[Any, Tensors, Tensors, list[Tensors], Tensors, float], None]
+    """Called with settings, parameters, gradients, averages, steps done, rate; works in place."""
+    fused: bool = False
+    """Whether one kernel does it all, which wants the steps done beside the parameters."""
+
+
+def _sgd(
+    s: cells.SGD, params: Tensors, grads: Tensors, memory: list[Tensors], done: Tensors, rate: float
+) -> None:
+    sgd(
         params,
-        lr=spec.lr,
-        momentum=spec.momentum,
-        nesterov=spec.nesterov,
-        weight_decay=spec.weight_decay,
+        grads,
+        memory[0],
         fused=True,
+        weight_decay=s.weight_decay,
+        momentum=s.momentum,
+        lr=rate,
+        dampening=0,
+        nesterov=s.nesterov,
+        maximize=False,
     )
 
 
-def _adagrad(params: list[Tensor], spec: cells.Adagrad) -> torch.optim.Optimizer:
-    return torch.optim.Adagrad(params, lr=spec.lr, eps=spec.eps)
-
-
-def _rmsprop(params: list[Tensor], spec: cells.RMSprop) -> torch.optim.Optimizer:
-    return torch.optim.RMSprop(
-        params, lr=spec.lr, alpha=spec.alpha, eps=spec.eps, momentum=spec.momentum
+def _adagrad(
+    s: cells.Adagrad,
+    params: Tensors,
+    grads: Tensors,
+    memory: list[Tensors],
+    done: Tensors,
+    rate: float,
+) -> None:
+    adagrad(
+        params,
+        grads,
+        memory[0],
+        done,
+        lr=rate,
+        weight_decay=0,
+        lr_decay=0,
+        eps=s.eps,
+        maximize=False,
     )
 
 
-def _adam(params: list[Tensor], spec: cells.Adam) -> torch.optim.Optimizer:
-    betas = (spec.beta1, spec.beta2)
-    return torch.optim.Adam(params, lr=spec.lr, betas=betas, eps=spec.eps, fused=True)
+def _rmsprop(
+    s: cells.RMSprop,
+    params: Tensors,
+    grads: Tensors,
+    memory: list[Tensors],
+    done: Tensors,
+    rate: float,
+) -> None:
+    rmsprop(
+        params,
+        grads,
+        memory[0],
+        [],
+        memory[1],
+        done,
+        lr=rate,
+        alpha=s.alpha,
+        eps=s.eps,
+        weight_decay=0,
+        momentum=s.momentum,
+        centered=False,
+    )
 
 
-def _adamax(params: list[Tensor], spec: cells.Adamax) -> torch.optim.Optimizer:
-    return torch.optim.Adamax(params, lr=spec.lr, betas=(spec.beta1, spec.beta2), eps=spec.eps)
+def _adam(
+    s: cells.Adam,
+    params: Tensors,
+    grads: Tensors,
+    memory: list[Tensors],
+    done: Tensors,
+    rate: float,
+) -> None:
+    adam(
+        params,
+        grads,
+        memory[0],
+        memory[1],
+        [],
+        done,
+        fused=True,
+        amsgrad=False,
+        beta1=s.beta1,
+        beta2=s.beta2,
+        lr=rate,
+        weight_decay=0,
+        eps=s.eps,
+        maximize=False,
+    )
 
 
-BUILDERS: dict[str, Builder] = {
-    "sgd": _sgd,
-    "adagrad": _adagrad,
-    "rmsprop": _rmsprop,
-    "adam": _adam,
-    "adamax": _adamax,
+def _adamax(
+    s: cells.Adamax,
+    params: Tensors,
+    grads: Tensors,
+    memory: list[Tensors],
+    done: Tensors,
+    rate: float,
+) -> None:
+    adamax(
+        params,
+        grads,
+        memory[0],
+        memory[1],
+        done,
+        eps=s.eps,
+        beta1=s.beta1,
+        beta2=s.beta2,
+        lr=rate,
+        weight_decay=0,
+    )
+
+
+RULES: dict[str, Rule] = {
+    "sgd": Rule(("momentum",), _sgd, fused=True),
+    "adagrad": Rule(("sum of squares",), _adagrad),
+    "rmsprop": Rule(("average of squares", "momentum"), _rmsprop),
+    "adam": Rule(("average", "average of squares"), _adam, fused=True),
+    "adamax": Rule(("average", "infinity norm"), _adamax),
 }
 
 
-def build(cell: Cell, params: list[Tensor]) -> torch.optim.Optimizer:
-    """The cell's optimizer over stacked parameters, at its base rate."""
-    return BUILDERS[cell.optimizer.name](params, cell.optimizer)
+class Optimizer:
+    """A cell's optimizer over stacked parameters, with what it remembers of past gradients."""
+
+    def __init__(self, cell: Cell, params: Sequence[Tensor]) -> None:
+        self.settings = cell.optimizer
+        self.rule = RULES[cell.optimizer.name]
+        self.params = list(params)
+        self.memory = [[torch.zeros_like(p) for p in self.params] for _ in self.rule.averages]
+        self.done = [
+            torch.zeros((), dtype=torch.float32, device=p.device if self.rule.fused else "cpu")
+            for p in self.params
+        ]
+        """Steps done, once per parameter, as PyTorch's functions want it."""
+
+    def zero_grad(self) -> None:
+        """Set gradients to zero in place: fresh pages for each of them would cost more."""
+        for param in self.params:
+            if param.grad is not None:
+                param.grad.zero_()
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        """Change the parameters along their gradients."""
+        grads = [param.grad for param in self.params if param.grad is not None]
+        self.rule.update(self.settings, self.params, grads, self.memory, self.done, rate)
+
+    def keep_rows(self, params: Sequence[Tensor], rows: Tensor) -> None:
+        """Go on with `params`, the replicates `rows` of the parameters so far."""
+        self.params = list(params)
+        self.memory = [[value[rows] for value in values] for values in self.memory]
 
 
 def stage_factor(schedule: Schedule, max_steps: int, step: int) -> float:
@@ -69,12 +197,3 @@ def stage_factor(schedule: Schedule, max_steps: int, step: int) -> float:
     """
     passed = sum(step >= share * max_steps for share in schedule.milestones)
     return float(schedule.factor**passed)
-
-
-def keep_rows(optimizer: torch.optim.Optimizer, old: Tensor, new: Tensor, rows: Tensor) -> None:
-    """Move the state of `old` to `new`, which holds only some replicates of it."""
-    state = optimizer.state.pop(old, {})
-    optimizer.state[new] = {
-        key: value[rows] if isinstance(value, Tensor) and value.shape == old.shape else value
-        for key, value in state.items()
-    }
