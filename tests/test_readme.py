@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,11 +26,10 @@ COMMANDS = sorted(
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A checkout whose config.yaml is small, with an image of the user's own."""
+    """A checkout with an image of the user's own."""
     path = tmp_path_factory.mktemp("readme")
-    for name in ("Snakefile", "workflow", "config", "profiles", "Makefile"):
+    for name in ("Snakefile", "workflow", "config.yaml", "config", "profiles"):
         (path / name).symlink_to(REPOSITORY / name)
-    (path / "config.yaml").write_text(yaml.safe_dump(tiny()))
     pixels = np.random.default_rng(0).integers(0, 255, (30, 30, 3), dtype=np.uint8)
     (path / "my_images").mkdir()
     Image.fromarray(pixels).save(path / "my_images" / "one.png")
@@ -52,7 +50,7 @@ def test_the_readme_has_the_commands_we_look_for():
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
-def test_make(command, folder):
+def test_make(command):
     result = run([*shlex.split(command), "--dry-run"], REPOSITORY)
     assert result.returncode == 0, result.stderr
 
@@ -65,10 +63,10 @@ def test_snakemake_plans_it(command, folder):
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("python ")])
-def test_command_line_runs_it(command, folder):
-    shutil.rmtree(folder / "results", ignore_errors=True)
-    result = run(shlex.split(command), folder)
+def test_command_line_runs_it(command, tmp_path):
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny()))
+    result = run(shlex.split(command), tmp_path)
     assert result.returncode == 0, result.stderr
     assert result.stdout
     if " train " in command:
-        assert len(list((folder / "results/cells").glob("cnn-*/eval-*/metrics.parquet"))) == 2
+        assert len(list((tmp_path / "results/cells").glob("cnn-*/eval-*/metrics.parquet"))) == 2

@@ -2,8 +2,7 @@
 
 import math
 import os
-
-from snakemake.exceptions import WorkflowError
+import sys
 
 from idpipe.cells import canonical_json
 from idpipe.config import load, source_key
@@ -20,7 +19,8 @@ def checked_plan():
     try:
         return load(read(files, snakemake_config=given.config))
     except ConfigError as error:
-        raise WorkflowError(f"the configuration was refused:\n{error}") from None
+        # Not a WorkflowError, under which Snakemake would list lines of this file.
+        sys.exit(f"The configuration was refused:\n{error}")
 
 
 PLAN = checked_plan()
