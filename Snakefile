@@ -15,6 +15,7 @@ rule all_figures:
     default_target: True
     input:
         [TARGETS.figure_files(name) for name in FIGURES],
+        [TABLES / f"{table}.parquet" for table in ["cells", "studies", "metrics", "history"]],
 
 
 include: "workflow/rules/data.smk"

@@ -93,6 +93,12 @@ def test_one_depth_changed_trains_one_cell(done):
     assert found["prepare"] == found["probes"] == 0
 
 
+def test_a_figure_trains_the_cells_of_its_studies_alone(tmp_path):
+    found = jobs(tmp_path, tiny(), "fig03")
+    assert (found["train"], found["evaluate"], found["fig03"]) == (2, 2, 1)
+    assert found["collect"] == found["fig02"] == 0
+
+
 def test_another_rho_grid_trains_nothing(done):
     settings = tiny(probes={"rho": [0, 0.5, 1], "n_per_rho": 2})
     found = jobs(done, settings, "all_figures")
@@ -161,4 +167,4 @@ def test_ones_own_image(tmp_path):
     assert (tmp_path / "results/tiny/figures/fig03.png").is_file()
     # Another picture is another problem.
     Image.fromarray(255 - pixels).save(pictures / "cat.png")
-    assert jobs(tmp_path, settings, "fig03")["train"] == 6
+    assert jobs(tmp_path, settings, "fig03")["train"] == 2

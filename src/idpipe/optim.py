@@ -45,7 +45,7 @@ def _sgd(
     sgd(
         params,
         grads,
-        memory[0],
+        [*memory[0]],
         fused=True,
         weight_decay=s.weight_decay,
         momentum=s.momentum,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -134,32 +134,45 @@ def history(cell: Cell, curves: History) -> pd.DataFrame:
 def collect(
     studies: Mapping[str, Sequence[str]], cells: Path, evaluations: Mapping[str, str], out: Path
 ) -> None:
-    """Gather a run's cells into `out`/{cells,studies,metrics,history}.parquet.
+    """Write what `gather` finds to `out`/{cells,studies,metrics,history}.parquet.
+
+    Raises StoreError where a cell is missing or damaged; nothing is written then.
+    """
+    for name, frame in gather(studies, cells, evaluations).items():
+        store.write_parquet(out / f"{name}.parquet", frame)
+
+
+def gather(
+    studies: Mapping[str, Sequence[str]],
+    cells: Path,
+    evaluations: Mapping[str, str],
+    wanted: Sequence[Table] = TABLES,
+) -> dict[str, pd.DataFrame]:
+    """The tables of some studies, by name.
 
     Args:
         studies: study -> cell ids in grid order.
         cells: folder of all cells.
         evaluations: cell id -> name of its evaluation folder.
-        out: folder of the run's tables.
+        wanted: which tables.
 
     Raises:
-        StoreError: a cell or its evaluation is missing or damaged; nothing is written then.
+        StoreError: a cell or its evaluation is missing or damaged.
     """
     ids = list(dict.fromkeys(cell_id for members in studies.values() for cell_id in members))
     missing = [i for i in ids if not (cells / i / evaluations[i] / "metrics.parquet").is_file()]
     if missing:
         raise StoreError(f"no evaluation of {', '.join(missing)} below {cells}")
     pairs = [(study, cell_id) for study, members in studies.items() for cell_id in members]
-    frames = {
-        CELLS: pd.concat([cell_rows(cells / i) for i in ids]),
-        STUDIES: pd.DataFrame(pairs, columns=["study", "cell_id"]),
-        METRICS: pd.concat(
+    read: dict[Table, Callable[[], pd.DataFrame]] = {
+        CELLS: lambda: pd.concat([cell_rows(cells / i) for i in ids]),
+        STUDIES: lambda: pd.DataFrame(pairs, columns=["study", "cell_id"]),
+        METRICS: lambda: pd.concat(
             [_checked(cells / i / evaluations[i] / "metrics.parquet", i) for i in ids]
         ),
-        HISTORY: pd.concat([_checked(cells / i / "history.parquet", i) for i in ids]),
+        HISTORY: lambda: pd.concat([_checked(cells / i / "history.parquet", i) for i in ids]),
     }
-    for table, frame in frames.items():
-        store.write_parquet(out / f"{table.name}.parquet", table.conform(frame))
+    return {table.name: table.conform(read[table]()) for table in wanted}
 
 
 def _checked(path: Path, cell_id: str) -> pd.DataFrame:

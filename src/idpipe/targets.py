@@ -80,10 +80,8 @@ class Targets:
         return [folder / f"{name}.{suffix}" for suffix in FIGURES[name].suffixes]
 
     def figure_cells(self, name: str) -> list[str]:
-        """Ids of the cells whose images a figure shows."""
+        """Ids of the cells that a figure shows."""
         figure = FIGURES[name]
-        if not figure.images:
-            return []
         members = [cell.cell_id for s in figure.studies for cell in self.plan.studies.get(s, [])]
         return list(dict.fromkeys(members))
 

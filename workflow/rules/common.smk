@@ -53,12 +53,30 @@ def probe_params(key):
 
 
 def figure_inputs(name):
-    """The tables, and for an image grid what its cells predicted."""
-    if not FIGURES[name].studies:
-        return []
-    names = ["cells", "studies", "metrics"]
-    cells = TARGETS.figure_cells(name)
+    """What its cells came to, and for an image grid what they predicted."""
+    files = ["metrics.parquet", "predictions.npz"] if FIGURES[name].images else ["metrics.parquet"]
     return [
-        *[TABLES / f"{table}.parquet" for table in names],
-        *[TARGETS.evaluation(cell) / "predictions.npz" for cell in cells],
+        path
+        for cell in TARGETS.figure_cells(name)
+        for path in [
+            TARGETS.layout.cell(cell) / "cell.json",
+            TARGETS.layout.cell(cell) / "status.json",
+            *[TARGETS.evaluation(cell) / file for file in files],
+        ]
     ]
+
+
+def figure_params(name):
+    """What a figure is drawn from and how, as JSON."""
+    cells = TARGETS.figure_cells(name)
+    studies = [study for study in FIGURES[name].studies if study in PLAN.studies]
+    return canonical_json(
+        {
+            "name": name,
+            "style": PLAN.config.figures.model_dump(mode="json"),
+            "studies": {s: [cell.cell_id for cell in PLAN.studies[s]] for s in studies},
+            "cells": str(RESULTS / "cells"),
+            "evaluations": {cell: TARGETS.evaluation(cell).name for cell in cells},
+            "probes": {cell: str(TARGETS.probes(cell)) for cell in cells},
+        }
+    )

@@ -1,4 +1,4 @@
-"""Figures: each drawn from the run's tables, and some from the cells' predictions."""
+"""Figures: each drawn from what its studies' cells came to; no other cell is trained for it."""
 
 FIGURE_FILES = {name: [str(path) for path in TARGETS.figure_files(name)] for name in FIGURES}
 
@@ -23,17 +23,7 @@ for name in FIGURES:
         resources:
             mem_mb=1500,
         params:
-            figure=canonical_json(
-                {
-                    "name": name,
-                    "style": PLAN.config.figures.model_dump(mode="json"),
-                    "tables": str(TABLES),
-                    "cells": str(RESULTS / "cells"),
-                    "probes": {
-                        cell: str(TARGETS.probes(cell)) for cell in TARGETS.figure_cells(name)
-                    },
-                }
-            ),
+            figure=figure_params(name),
         message:
             f"drawing {name}: {FIGURES[name].title}"
         script:

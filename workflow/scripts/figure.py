@@ -11,6 +11,7 @@ from idpipe.logs import job
 with job("figure", snakemake.log[0]):
     figure = json.loads(snakemake.params.figure)
     probes = {cell: Path(path) for cell, path in figure["probes"].items()}
-    results = Results(Path(figure["tables"]), Path(figure["cells"]), probes)
+    cells = Path(figure["cells"])
+    results = Results.of_cells(figure["studies"], cells, figure["evaluations"], probes)
     style = FigureStyle.model_validate(figure["style"])
     write(figure["name"], results, style, snakemake.output)

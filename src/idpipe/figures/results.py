@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from idpipe import tables
 from idpipe.errors import IdpipeError
 
 LIVE = ("converged", "max_steps")
@@ -51,6 +52,29 @@ class Results:
     cells: Path = Path()
     probes: Mapping[str, Path] = field(default_factory=dict)
     _cache: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of_cells(
+        cls,
+        studies: Mapping[str, Sequence[str]],
+        cells: Path,
+        evaluations: Mapping[str, str],
+        probes: Mapping[str, Path],
+    ) -> Results:
+        """The studies a figure reads, from their cells alone: the rest of a run may be missing.
+
+        Args:
+            studies: study -> cell ids in grid order.
+            cells: folder of all cells.
+            evaluations: cell id -> name of its evaluation folder.
+            probes: cell id -> path of its probe file.
+
+        Raises:
+            StoreError: a cell or its evaluation is missing or damaged.
+        """
+        wanted = (tables.CELLS, tables.STUDIES, tables.METRICS)
+        found = tables.gather(studies, cells, evaluations, wanted) if studies else {}
+        return cls(cells=cells, probes=probes, _cache=found)
 
     def table(self, name: str) -> pd.DataFrame:
         """The whole table `<name>.parquet`. Raises FigureError where the run has none."""
