@@ -298,6 +298,7 @@ class TestMemory:
             )
         ]
         assert sizes == sorted(set(sizes))
+        assert sizes[2] > 2 * 4 * 60_000 * 28**2
 
     def test_counts_the_activations_of_each_layer(self):
         # One 4 x 4 image, 3 channels, kernel 1: outputs of 3 and 1 channels kept with their
@@ -384,11 +385,9 @@ class TestMerge:
             "arch": "cnn",
             "residual": True,
         }
-        # A mapping that names no kind yet takes the name.
-        assert merge(below, {"optimizer": {"name": "adam"}})["optimizer"] == {
-            "name": "adam",
-            "lr": 1,
-        }
+        # An optimizer that is not named is SGD: its rate is no other optimizer's.
+        assert merge(below, {"optimizer": {"name": "adam"}})["optimizer"] == {"name": "adam"}
+        assert merge(below, {"optimizer": {"name": "sgd"}})["optimizer"] == {"name": "sgd", "lr": 1}
 
 
 class TestData:

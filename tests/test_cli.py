@@ -54,6 +54,7 @@ def test_train_needs_no_snakemake(folder, capsys):
         (["check", "--configfile", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["train", "--study", "c"], "--study c: allowed: a, b"),
         (["train", "cnn-d99"], "no cell cnn-d99"),
+        (["train", "--study", "a", "fcn-d01"], "no cell fcn-d01 in study a"),
     ],
 )
 def test_mistakes_end_with_a_message(arguments, message):

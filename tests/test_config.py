@@ -53,7 +53,7 @@ BAD_BY_ITSELF = [
     ("defaults", None, "defaults = null", f"must be {CELL}"),
     ("data", "mnist", "data = 'mnist'", "must be a mapping with keys among source, root, download"),
     ("probes", None, "probes = null", "must be a mapping with keys among rho, n_per_rho, noise"),
-    ("figures", [], "figures = []", "must be a mapping with keys among interval, replicate, dpi"),
+    ("figures", [], "figures = []", "must be a mapping with keys among interval, replicate"),
     # names
     ("run", GONE, "run", "missing; must be text of letters, digits, - and _"),
     ("run", "a/b", "run = 'a/b'", "must be text of letters, digits, - and _"),
@@ -74,7 +74,7 @@ BAD_BY_ITSELF = [
      "unknown key; did you mean source? allowed: download, folder, root, source"),
     ("probes/roh", [0], "probes.roh = [0]", "unknown key; did you mean rho? allowed: blend"),
     ("figures/dpy", 9, "figures.dpy = 9",
-     "unknown key; did you mean dpi? allowed: dpi, interval, replicate"),
+     "unknown key; did you mean dpi? allowed: colormap, dpi, interval, replicate"),
     ("limits/memory", 9, "limits.memory = 9",
      "unknown key; did you mean memory_gib? allowed: cells, memory_gib"),
     ("studies/cnn/bass", {}, "studies.cnn.bass = {}",
@@ -361,7 +361,22 @@ def test_out_of_domain_images_come_from_another_source():
 
 def test_data_root(monkeypatch):
     monkeypatch.delenv("IDPIPE_DATA", raising=False)
-    assert load(GOOD).config.data_root == Path("data")
+    assert load(GOOD).config.data.root_folder == Path("data").absolute()
     monkeypatch.setenv("IDPIPE_DATA", "/elsewhere")
-    assert load(GOOD).config.data_root == Path("/elsewhere")
-    assert load(changed("data/root", "/mine")).config.data_root == Path("/mine")
+    assert load(GOOD).config.data.root_folder == Path("/elsewhere")
+    assert load(changed("data/root", "/mine")).config.data.root_folder == Path("/mine")
+
+
+def test_images_beside_folders_of_images_are_refused(tmp_path):
+    (tmp_path / "cats").mkdir()
+    for path in (tmp_path / "one.png", tmp_path / "cats" / "two.png"):
+        path.write_bytes(b"never opened")
+    settings = changed("data/source", "image_folder")
+    settings["data"]["folder"] = str(tmp_path)
+    with pytest.raises(ConfigError, match=r"data\.folder = .*one\.png is beside the folder cats"):
+        load(settings)
+
+
+def test_the_home_folder_may_be_a_tilde(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load(changed("results", "~/here")).config.results == str(tmp_path / "here")

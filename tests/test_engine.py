@@ -202,6 +202,33 @@ def test_many_examples_converge_on_the_mse_of_all_of_them():
         assert outcome.mse == pytest.approx(mse, rel=1e-4)
 
 
+def test_one_easy_batch_converges_nothing():
+    """The last batch before a look is the easy image; the others are far from learnt."""
+    images = picture(number=40)
+    images[:, ::2] *= 1e-3
+    cell = make_cell(
+        {"arch": "cnn", "depth": 1, "kernel": 3},
+        batch_size=1,
+        report_every=1,
+        max_steps=200,
+        stop_mse=1e-2,
+        data={"size": SIZE, "examples": [{"label": 7, "index": i} for i in range(40)]},
+    )
+    trained = engine.train(cell, images)
+    for outcome in trained.outcomes:
+        stacked = {name: value[None] for name, value in outcome.params.items()}
+        output = nets.forward(cell.net, stacked, torch.tensor(images))
+        mse = (output - torch.tensor(images)).square().mean().item()
+        assert outcome.mse == pytest.approx(mse, rel=1e-4)
+        assert (outcome.status == "converged") == (mse < 1e-2)
+
+
+def test_history_ends_where_the_replicate_ends():
+    cell = make_cell("cnn", max_steps=1_234, report_every=100)
+    history = engine.train(cell, picture()).history
+    assert max(history.step) == 1_234
+
+
 def test_half_sum_loss_is_a_larger_rate():
     pixels = SIZE * SIZE
     half = make_cell("fcn_linear", loss="half_sum", optimizer={"lr": 2e-4}, precision="float64")

@@ -67,7 +67,7 @@ def test_one_row_per_replicate_probe_and_reference():
     keys = ["cell_id", "replicate", "probe", "size", "reference"]
     assert not table.duplicated(keys).any()
     assert len(table) == 2 * 2 * (5 + 5 + 2 * 3)
-    assert set(table["probe"][table["rho"] == 0.5]) == {f"rho=0.50/0{i}" for i in range(3)}
+    assert set(table["probe"][table["rho"] == 0.5]) == {f"rho=0.5/0{i}" for i in range(3)}
     assert table["rho"].isna().sum() == 2 * 2 * 10
 
 
@@ -76,7 +76,7 @@ def test_every_number_stands_at_its_own_probe_and_replicate():
     params = nets.initial_params(cell, [0, 1])
     table = evaluate.measure(cell, probes, evaluate.predict(cell, params, probes), "pearson")
     inputs = {name: probes.named[0, i] for i, name in enumerate(probes.names)} | {
-        f"rho={rho:.2f}/{k:02d}": probes.correlated[0, r, k]
+        f"rho={float(rho)!r}/{k:02d}": probes.correlated[0, r, k]
         for r, rho in enumerate(probes.rho)
         for k in range(3)
     }

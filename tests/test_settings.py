@@ -143,6 +143,11 @@ class TestRead:
             "a": {"b": {"c": "1e-4"}},
         }
 
+    def test_the_key_of_an_axis_is_dotted_itself(self):
+        assert read([], ["studies.a.axes.net.depth=[1, 2]"]) == {
+            "studies": {"a": {"axes": {"net.depth": [1, 2]}}}
+        }
+
     @pytest.mark.parametrize("bad", ["run", "=5", "a..b=1", ".a=1"])
     def test_a_setting_needs_a_key_and_a_value(self, bad):
         assert refused(settings=[bad]) == [f"{bad}: must be dotted.key=value"]

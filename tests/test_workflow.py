@@ -93,6 +93,17 @@ def test_one_depth_changed_trains_one_cell(done):
     assert found["prepare"] == found["probes"] == 0
 
 
+def test_a_study_left_out_leaves_out_its_figures(tmp_path):
+    settings = tiny()
+    del settings["studies"]["cnn_depth"]
+    found = jobs(tmp_path, settings, "all_figures")
+    assert found["fig02"] == found["table1"] == 1
+    assert found["fig03"] == found["fig04"] == 0
+    result = snakemake(tmp_path, settings, "fig03", "--dry-run")
+    assert result.returncode != 0
+    assert "fig03 needs studies.cnn_depth" in result.stdout + result.stderr
+
+
 def test_a_figure_trains_the_cells_of_its_studies_alone(tmp_path):
     found = jobs(tmp_path, tiny(), "fig03")
     assert (found["train"], found["evaluate"], found["fig03"]) == (2, 2, 1)

@@ -1,7 +1,7 @@
 """Cells: fully resolved training problems, their ids, and the grids that list them.
 
 A cell says everything that decides its trained weights and nothing else. Its id is a readable
-slug and a hash of its canonical JSON, so equal problems share a result whatever study, figure or
+slug and a hash of its canonical JSON, so equal specs share a result whatever study, figure or
 run asks for them. Plain data only: neither torch nor numpy is imported here.
 """
 
@@ -210,6 +210,11 @@ class DataSpec(Spec):
                 last = len(per_class) - 1
                 raise ValueError(
                     f"examples[{number}].label: must be a class of {self.source}, from 0 to {last}"
+                )
+            if per_class[example.label] == 0:
+                raise ValueError(
+                    f"examples[{number}].label: must be a class with training images; "
+                    f"{self.source} has none of this class"
                 )
             has = f"{self.source} has {per_class[example.label]:,} training images of this class"
             last = per_class[example.label] - (replicates if self.vary else 1)
@@ -478,7 +483,16 @@ class Cell(Spec):
         images = self.batch_size if examples == "all" else min(len(examples), self.batch_size)
         number = 8 if self.precision == "float64" else 4
         work = self.net.workspace(self.data.channels, self.data.size) * images
-        return number * self.replicates * (4 * self.parameters + work)
+        training = number * self.replicates * (4 * self.parameters + work)
+        return training + (4 + number) * self._pixels_held
+
+    @property
+    def _pixels_held(self) -> int:
+        """Numbers of the full training set, held once as read and once as trained on."""
+        counts = SOURCES[self.data.source].per_class
+        if self.data.examples != "all" or counts is None:
+            return 0
+        return sum(counts) * self.data.channels * self.data.size**2
 
     @property
     def work(self) -> int:
@@ -523,6 +537,8 @@ def derived_seed(base: int, role: str, *parts: int | str | float) -> int:
 
 TAGS = ("arch", "name", "source")
 """Keys that say which kind of thing a mapping describes."""
+UNNAMED = {"name": "sgd"}
+"""The kind of a mapping that does not say."""
 
 
 def merge(
@@ -537,7 +553,10 @@ def merge(
     for key, value in above.items():
         old = merged.get(key)
         if isinstance(old, Mapping) and isinstance(value, Mapping):
-            other = any(tag in value and value[tag] != old.get(tag, value[tag]) for tag in tags)
+            other = any(
+                tag in value and value[tag] != old.get(tag, UNNAMED.get(tag, value[tag]))
+                for tag in tags
+            )
             merged[key] = dict(value) if other else merge(old, value, tags)
         else:
             merged[key] = value

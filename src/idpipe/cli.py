@@ -72,10 +72,11 @@ def _train(parsed: argparse.Namespace) -> None:
 def _chosen(plan: Plan, study: str | None, cells: Sequence[str]) -> Iterator[str]:
     if study is not None and study not in plan.studies:
         raise IdpipeError(f"--study {study}: allowed: {', '.join(plan.studies)}")
-    unknown = [cell for cell in cells if cell not in plan.cells]
+    members = list(plan.cells) if study is None else [c.cell_id for c in plan.studies[study]]
+    unknown = [cell for cell in cells if cell not in members]
     if unknown:
-        raise IdpipeError(f"no cell {', '.join(unknown)}; `idpipe cells` lists them")
-    members = plan.cells if study is None else [cell.cell_id for cell in plan.studies[study]]
+        where = "" if study is None else f" in study {study}"
+        raise IdpipeError(f"no cell {', '.join(unknown)}{where}; `idpipe cells` lists them")
     return (cell for cell in members if not cells or cell in cells)
 
 

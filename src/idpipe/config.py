@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, Strict, ValidationError, model_validator
+from pydantic import AfterValidator, Field, Strict, ValidationError, model_validator
 
 from idpipe.cells import (
     ONE_ZERO,
@@ -38,7 +38,9 @@ from idpipe.studies import Limits, Settings, Study, check, expand
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 
-Folder = Annotated[str, Field(pattern=r"\S"), Says("the path of a folder")]
+Folder = Annotated[
+    str, Field(pattern=r"\S"), AfterValidator(os.path.expanduser), Says("the path of a folder")
+]
 RunName = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$"),
@@ -77,6 +79,11 @@ class DataConfig(Spec):
     folder: Folder | None = Field(
         None, description="folder of your own images, for the source `image_folder`"
     )
+
+    @property
+    def root_folder(self) -> Path:
+        """Folder of torchvision's data sets: `root`, else `$IDPIPE_DATA`, else `data`."""
+        return Path(self.root or os.environ.get("IDPIPE_DATA") or "data").expanduser().absolute()
 
 
 class ProbeSpec(Spec):
@@ -128,6 +135,9 @@ class FigureStyle(Spec):
         0.95, description="confidence level of the interval over replicates"
     )
     replicate: NonNegative = Field(0, description="replicate shown in image grids")
+    colormap: Literal["viridis", "cividis", "magma", "inferno", "plasma"] = Field(
+        "viridis", description="colours of the heatmaps"
+    )
     dpi: Annotated[int, Strict(), Field(ge=50, le=1_200)] = Field(
         200, description="resolution of the PNGs"
     )
@@ -148,11 +158,6 @@ class Config(Spec):
     probes: ProbeSpec = Field(default_factory=lambda: ProbeSpec(), description="evaluation images")
     figures: FigureStyle = Field(default_factory=lambda: FigureStyle(), description="drawing")
     limits: Limits = Field(default_factory=lambda: Limits(), description="guards")
-
-    @property
-    def data_root(self) -> Path:
-        """Folder of torchvision's data sets: `data.root`, else `$IDPIPE_DATA`, else `data`."""
-        return Path(self.data.root or os.environ.get("IDPIPE_DATA") or "data")
 
 
 @dataclass(frozen=True)
@@ -201,6 +206,8 @@ def _image_folder(data: DataConfig, problems: list[str]) -> tuple[dict[str, Any]
         reason = f"must be a folder of images ({', '.join(sorted(IMAGE_SUFFIXES))})"
     except OSError as error:
         reason = f"must be readable: {error}"
+    except ValueError as error:
+        reason = f"must hold {error}"
     problems.append(f"data.folder = {shown(data.folder)}: {reason}, as data.source asks for it")
     return settings, []
 
@@ -232,10 +239,22 @@ def folder_digest(folder: Path) -> str:
 
 
 def folder_counts(folder: Path) -> list[int]:
-    """Training images per class of an image folder (`idpipe.sources.own_images`)."""
+    """Training images per class of an image folder (`idpipe.sources.own_images`).
+
+    Raises ValueError where it holds no training image, or some beside the folders of classes.
+    """
     base = folder / "train" if (folder / "train").is_dir() else folder
+    images = image_files(base)
+    if not images:
+        raise ValueError("training images, but its folder train is empty")
     classes = sorted(p for p in base.iterdir() if p.is_dir() and image_files(p))
-    return [len(image_files(p)) for p in classes] if classes else [len(image_files(base))]
+    loose = [path for path in images if path.parent == base]
+    if classes and loose:
+        raise ValueError(
+            f"images in folders, one per class, or none in folders; {loose[0].name} is beside "
+            f"the folder {classes[0].name}"
+        )
+    return [len(image_files(p)) for p in classes] if classes else [len(images)]
 
 
 def image_files(folder: Path) -> list[Path]:

@@ -8,7 +8,6 @@ DataError; nothing is ever put in its place.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import zipfile
 import zlib
@@ -40,8 +39,7 @@ def prepare(data: DataSpec, where: DataConfig, out: Path, root: Path | None = No
     Raises:
         DataError: the source is missing, truncated or corrupt; the text says what to do.
     """
-    root = root or Path(where.root or os.environ.get("IDPIPE_DATA") or "data")
-    loaded = LOADERS[data.source](Request(data, where, root.expanduser().absolute()))
+    loaded = LOADERS[data.source](Request(data, where, (root or where.root_folder).absolute()))
     info: dict[str, object] = {"source": data.source, "origin": loaded.origin}
     for name, split in (("train", loaded.train), ("test", loaded.test)):
         _write_split(out / f"{name}.npz", split)

@@ -39,7 +39,7 @@ class Outcome:
     mse: float
     """Train MSE per pixel, standardized scale, of the parameters kept."""
     params: dict[str, Tensor] = field(repr=False)
-    """Parameters without the replicate axis, on the CPU."""
+    """Parameters without the replicate axis, on the CPU; none where another attempt followed."""
 
 
 @dataclass
@@ -126,9 +126,12 @@ def train(
         with _flushed_denormals():
             ended = stack.run()
         attempts += ended
-        waiting = sorted(o.replicate for o in ended if o.status in (DEAD, DIVERGED))
-        if not waiting:
+        failed = [o for o in ended if o.status in (DEAD, DIVERGED)]
+        if not failed:
             break
+        waiting = sorted(o.replicate for o in failed)
+        for outcome in failed if restart < last else ():
+            outcome.params.clear()  # another attempt takes its place
     kept = {outcome.replicate: outcome for outcome in attempts}
     return Trained([kept[replicate] for replicate in order], attempts, history)
 
@@ -212,26 +215,28 @@ class _Stack:
     def _judge(self) -> list[tuple[int, str, float]]:
         """Read the losses since the last look; say which rows of the stack end here, and how."""
         window = torch.stack(self.window).double().cpu().numpy()
-        self._record(window)
         self.window.clear()
         mse = window[-1]
         last = self.step == self.cell.max_steps
-        if self.batches.small and (last or (window.mean(0) < self.cell.stop_mse).any()):
-            mse = self._full_mse().double().cpu().numpy()
         dead = self._dead()
+        # One batch tells nothing of the others: what ends is judged by all images.
+        whole = not self.batches.small
+        if not whole and (last or dead.any() or (window.mean(0) < self.cell.stop_mse).any()):
+            mse, whole = self._full_mse().double().cpu().numpy(), True
         ends = []
         for row, value in enumerate(mse):
-            status = self._status(float(value), bool(dead[row]), last)
+            status = self._status(float(value), bool(dead[row]), last, whole)
             if status is not None:
                 ends.append((row, status, float(value)))
+        self._record(window, {row for row, _, _ in ends})
         if self.report is not None:
             self.report(self.step, float(np.mean(mse)), len(mse) - len(ends), self.restart)
         return ends
 
-    def _status(self, mse: float, dead: bool, last: bool) -> str | None:
+    def _status(self, mse: float, dead: bool, last: bool, whole: bool) -> str | None:
         if not math.isfinite(mse):
             return DIVERGED
-        if mse < self.cell.stop_mse:
+        if whole and mse < self.cell.stop_mse:
             return CONVERGED
         if dead:
             return DEAD
@@ -243,13 +248,15 @@ class _Stack:
             self.cell.net, self.params, images[:, : self.cell.batch_size]
         ).cpu()
 
-    def _record(self, window: np.ndarray) -> None:
+    def _record(self, window: np.ndarray, ended: set[int]) -> None:
+        """Keep the losses of the window: thinned, but always the one a replicate ends with."""
         first = self.step - len(window) + 1
         for offset, losses in enumerate(window):
             step = first + offset
-            if step % _stride(step):
-                continue
-            for replicate, mse in zip(self.replicates, losses, strict=True):
+            thinned = step % _stride(step) != 0
+            for row, (replicate, mse) in enumerate(zip(self.replicates, losses, strict=True)):
+                if thinned and (step < self.step or row not in ended):
+                    continue
                 self.history.replicate.append(replicate)
                 self.history.restart.append(self.restart)
                 self.history.step.append(step)

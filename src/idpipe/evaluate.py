@@ -113,11 +113,12 @@ def _sets(
     names = {"probe": list(probes.names), "kind": list(probes.kinds), "rho": np.nan}
     yield probes.named, predictions["named"], names
     for size, images in probes.resized.items():
-        if f"named_{size}" in predictions:
+        # The cell's own size has its rows already.
+        if f"named_{size}" in predictions and size != probes.named.shape[-1]:
             yield images, predictions[f"named_{size}"], names
     for place, rho in enumerate(probes.rho):
         count = probes.correlated.shape[2]
-        probe = [f"rho={rho:.2f}/{number:02d}" for number in range(count)]
+        probe = [f"rho={float(rho)!r}/{number:02d}" for number in range(count)]
         columns = {"probe": probe, "kind": "correlated", "rho": float(rho)}
         yield probes.correlated[:, place], predictions["correlated"][:, place], columns
 

@@ -195,5 +195,5 @@ def stage_factor(schedule: Schedule, max_steps: int, step: int) -> float:
 
     The rate decays by `factor` when `step` reaches each milestone's share of `max_steps`.
     """
-    passed = sum(step >= share * max_steps for share in schedule.milestones)
+    passed = sum(step >= max(1, share * max_steps) for share in schedule.milestones)
     return float(schedule.factor**passed)

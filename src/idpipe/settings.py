@@ -77,6 +77,10 @@ def _setting(text: str) -> dict[str, Any]:
     key, sign, value = text.partition("=")
     if not sign or not all(key.split(".")):
         raise ConfigError([f"{text}: must be dotted.key=value"])
+    # The key of an axis is dotted itself: studies.cnn_depth.axes.net.depth=[1, 5].
+    outer, axes, axis = key.partition(".axes.")
+    if axes and outer.startswith("studies."):
+        return nested(f"{outer}.axes", {axis: _typed(value)})
     return nested(key, _typed(value))
 
 

@@ -87,7 +87,7 @@ METRICS = Table(
     (
         _CELL_ID,
         _REPLICATE,
-        Column("probe", "str", "", "name of the probe; `rho=0.30/04` for correlated ones"),
+        Column("probe", "str", "", "name of the probe; `rho=0.3/04` for correlated ones"),
         Column(
             "kind",
             "str",

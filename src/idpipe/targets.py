@@ -74,6 +74,10 @@ class Targets:
         """The folder of a cell's evaluation."""
         return self.layout.evaluation(cell_id, self.probe_hashes[cell_id])
 
+    def lacking(self, name: str) -> list[str]:
+        """Studies that a figure reads and the configuration does not have."""
+        return [study for study in FIGURES[name].studies if study not in self.plan.studies]
+
     def figure_files(self, name: str) -> list[Path]:
         """Everything that is written for a figure."""
         folder = self.layout.figures(self.config.run)

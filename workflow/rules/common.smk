@@ -1,8 +1,9 @@
 """Loads and checks the configuration; no torch here, for every cluster job reads this again."""
 
-import math
 import os
 import sys
+
+from snakemake.exceptions import WorkflowError
 
 from idpipe.cells import canonical_json
 from idpipe.config import load, source_key
@@ -30,7 +31,7 @@ TARGETS = Targets(PLAN)
 RESULTS = TARGETS.layout.root
 # `--cores 8` on two processors: a job counts as four, so that two run at a time, the longest first,
 # and none waits for its turn on a processor. On a cluster a job is one thread.
-JOB_THREADS = math.ceil((workflow.resource_settings.cores or 1) / len(os.sched_getaffinity(0)))
+JOB_THREADS = max(1, (workflow.resource_settings.cores or 1) // len(os.sched_getaffinity(0)))
 TABLES = TARGETS.layout.tables(PLAN.config.run)
 
 
@@ -54,6 +55,8 @@ def probe_params(key):
 
 def figure_inputs(name):
     """What its cells came to, and for an image grid what they predicted."""
+    if TARGETS.lacking(name):
+        return refusal(name)
     files = ["metrics.parquet", "predictions.npz"] if FIGURES[name].images else ["metrics.parquet"]
     return [
         path
@@ -64,6 +67,16 @@ def figure_inputs(name):
             *[TARGETS.evaluation(cell) / file for file in files],
         ]
     ]
+
+
+def refusal(name):
+    """An input function for a figure that cannot be drawn; it is only called if one asks for it."""
+
+    def refuse(wildcards):
+        lacking = ", ".join(f"studies.{study}" for study in TARGETS.lacking(name))
+        raise WorkflowError(f"{name} needs {lacking}, which the configuration does not have")
+
+    return refuse
 
 
 def figure_params(name):

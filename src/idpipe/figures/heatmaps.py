@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -86,6 +86,7 @@ def heat_figure(
     results: Results, style: FigureStyle, blocks: Sequence[Block], scale: Scale
 ) -> Figure:
     """Blocks of two panels below each other, one colour bar, notes."""
+    scale = replace(scale, colours=style.colormap)
     heats = [
         [summarize(results, block.networks, to, scale.measure, style.interval) for to in REFERENCES]
         for block in blocks

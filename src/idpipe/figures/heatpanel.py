@@ -83,11 +83,12 @@ class Scale:
     upper: float
     ticks: tuple[float, ...]
     norm: Callable[[float, float], Normalize]
-    colours: str
+    reverse: bool
     extend: Literal["min", "both"]
     text: Callable[[float], str]
     half_text: Callable[[float], str]
     note: str
+    colours: str = "viridis"
 
     def rgba(self, value: float) -> tuple[float, float, float, float]:
         """Colour of `value`; one beyond the limits has the colour of the nearer limit."""
@@ -95,8 +96,8 @@ class Scale:
 
     @property
     def colormap(self) -> Colormap:
-        """The perceptually uniform colour map."""
-        return matplotlib.colormaps[self.colours]
+        """The perceptually uniform colour map, dark for what is far from the reference."""
+        return matplotlib.colormaps[self.colours + ("_r" if self.reverse else "")]
 
 
 def decimals(value: float) -> str:
@@ -134,7 +135,7 @@ CORRELATION = Scale(
     upper=1.0,
     ticks=(0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
     norm=Normalize,
-    colours="viridis",
+    reverse=False,
     extend="min",
     text=decimals,
     half_text=decimals,
@@ -147,7 +148,7 @@ MSE = Scale(
     upper=3.0,
     ticks=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
     norm=LogNorm,
-    colours="viridis_r",
+    reverse=True,
     extend="both",
     text=two_digits,
     half_text=one_digit,

@@ -59,11 +59,6 @@ class Ladder:
     setting: str
     rungs: tuple[Rung, ...]
 
-    def having(self, values: set[Any]) -> Ladder:
-        """The ladder without the rungs whose value is not among `values`."""
-        kept = tuple(rung for rung in self.rungs if rung.value in values)
-        return Ladder(self.study, self.setting, kept)
-
 
 def ladder(results: Results, study: str, axis: str = "depth") -> Ladder:
     """The cells of `study`, one per value of `axis`, a column of the table `cells`.
