@@ -13,7 +13,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
 
 from pydantic import (
     AfterValidator,
@@ -233,6 +233,9 @@ class DataSpec(Spec):
 class FCN(Spec):
     """Fully connected network of `depth` weight layers (Sec. 3.1, Appendices E and N)."""
 
+    convolutional: ClassVar[bool] = False
+    """Whether it takes images of any size."""
+
     arch: Literal["fcn"] = Field("fcn", description="fully connected")
     depth: Depth = Field(description="weight layers; hidden layers + 1")
     width: Positive = Field(2048, description="units of a hidden layer")
@@ -279,6 +282,8 @@ class FCN(Spec):
 class CNN(Spec):
     """Convolutions of stride 1 with zero padding, same size out (Sec. 3.2, Appendix A)."""
 
+    convolutional: ClassVar[bool] = True
+
     arch: Literal["cnn"] = Field("cnn", description="convolutional")
     depth: Depth = Field(description="convolution layers")
     width: Positive = Field(128, description="channels of a hidden layer")
@@ -307,7 +312,8 @@ class CNN(Spec):
         return f"cnn-d{self.depth:02d}-c{self.width}-k{self.kernel}{kind}{bias}"
 
 
-Net = Annotated[FCN | CNN, Field(discriminator="arch")]
+AnyNet = FCN | CNN
+Net = Annotated[AnyNet, Field(discriminator="arch")]
 
 InitName = Literal[
     "pytorch",
@@ -497,7 +503,7 @@ class Cell(Spec):
     @property
     def work(self) -> int:
         """Multiplications of one step of all replicates, forward pass: long cells start first."""
-        pixels = self.data.size**2 if self.net.arch == "cnn" else 1
+        pixels = self.data.size**2 if self.net.convolutional else 1
         return self.replicates * self.parameters * pixels
 
     def canonical(self) -> str:

@@ -57,7 +57,15 @@ Count = Annotated[int, Strict(), Field(ge=1, le=10_000)]
 CountOrNone = Annotated[int, Strict(), Field(ge=0, le=1_000)]
 Pixels = Annotated[int, Strict(), Field(ge=1, le=4_096)]
 PatternName = Literal[
-    "flat", "gradient", "checkerboard", "stripes", "circle", "cross", "rings", "dots", "noise"
+    "flat",
+    "gradient",
+    "checkerboard",
+    "stripes",
+    "circle",
+    "cross",
+    "rings",
+    "dots",
+    "noise",
 ]
 
 

@@ -66,7 +66,7 @@ def predict(
         "named": outputs(cell, params, probes.named, device),
         "correlated": flat.reshape(len(flat), *grid.shape[1:]),
     }
-    if cell.net.arch == "cnn":
+    if cell.net.convolutional:
         for size, images in probes.resized.items():
             found[f"named_{size}"] = outputs(cell, params, images, device)
     return found

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn import init as torch_init
 
-from idpipe.cells import CNN, FCN, Cell, derived_seed
+from idpipe.cells import CNN, FCN, AnyNet, Cell, derived_seed
 
 Params = dict[str, Tensor]
 
@@ -133,7 +133,7 @@ def trainable(cell: Cell, params: Params) -> list[str]:
 
 
 def forward(
-    net: FCN | CNN, params: Params, images: Float[Tensor, "e n c h w"]
+    net: AnyNet, params: Params, images: Float[Tensor, "e n c h w"]
 ) -> Float[Tensor, "e n c h w"]:
     """Outputs of every replicate on its own images."""
     output = images
@@ -142,7 +142,7 @@ def forward(
     return output.reshape(images.shape)
 
 
-def layers(net: FCN | CNN, params: Params, images: Float[Tensor, "e n c h w"]) -> Iterator[Tensor]:
+def layers(net: AnyNet, params: Params, images: Float[Tensor, "e n c h w"]) -> Iterator[Tensor]:
     """Each layer's output after its activation, bottom first, the network's output last.
 
     Shapes: FCN [e, n, units]; CNN [e, n, channels, h, w]. In a residual FCN the second layer of a
@@ -214,12 +214,15 @@ def _grouped_conv(
     return F.conv2d(x, weight.flatten(0, 1), flat_bias, padding=padding, groups=len(weight))
 
 
-LAYERS: dict[str, Callable[..., Iterator[Tensor]]] = {"fcn": _fcn_layers, "cnn": _cnn_layers}
+LAYERS: dict[str, Callable[..., Iterator[Tensor]]] = {
+    "fcn": _fcn_layers,
+    "cnn": _cnn_layers,
+}
 
 
 @torch.no_grad()
 def dead_replicates(
-    net: FCN | CNN, params: Params, images: Float[Tensor, "e n c h w"]
+    net: AnyNet, params: Params, images: Float[Tensor, "e n c h w"]
 ) -> Float[Tensor, " e"]:
     """1 for a replicate with a hidden layer without any active ReLU on `images`, else 0.
 
@@ -239,7 +242,7 @@ def dead_replicates(
 # --- identity constructions (Appendix B) -----------------------------------------------------
 
 
-def identity_params(net: FCN | CNN, channels: int, size: int) -> Params:
+def identity_params(net: AnyNet, channels: int, size: int) -> Params:
     """Parameters of one replicate with which `net` is the identity map (Appendix B).
 
     Linear layers copy; a ReLU network carries the positive and the negative part side by side and

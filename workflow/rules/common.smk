@@ -38,7 +38,7 @@ TABLES = TARGETS.layout.tables(PLAN.config.run)
 wildcard_constraints:
     source=r"[a-z0-9_-]+",
     probes=r"[0-9a-f]{12}",
-    cell=r"(fcn|cnn)-[A-Za-z0-9_-]+",
+    cell=r"[A-Za-z0-9_-]+",
 
 
 def probe_params(key):

@@ -1,0 +1,82 @@
+"""docs/extending.md, followed to the letter in a copy of the repository."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+GUIDE = (REPOSITORY / "docs/extending.md").read_text()
+INSERT = re.compile(r"In `([^`]+)`, (above|below) `([^`]+)`:\n\n```python\n(.*?)```", re.S)
+REPLACE = re.compile(r"In `([^`]+)`, replace `([^`]+)` by `([^`]+)`\.")
+CREATE = re.compile(r"Create `([^`]+)`:\n\n```\w+\n(.*?)```", re.S)
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory) -> Path:
+    """The copy, with every edit of the guide made."""
+    copy = tmp_path_factory.mktemp("extended")
+    for name in ("src", "workflow", "config", "profiles"):
+        ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
+        shutil.copytree(REPOSITORY / name, copy / name, ignore=ignored)
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copy(REPOSITORY / name, copy / name)
+    (copy / "docs").mkdir()
+    for name, where, anchor, code in INSERT.findall(GUIDE):
+        lines = (copy / name).read_text().splitlines(keepends=True)
+        (place,) = [n for n, line in enumerate(lines) if line.startswith(anchor)]
+        lines.insert(place + (where == "below"), code)
+        (copy / name).write_text("".join(lines))
+    for name, old, new in REPLACE.findall(GUIDE):
+        text = (copy / name).read_text()
+        assert text.count(old) == 1, (name, old)
+        (copy / name).write_text(text.replace(old, new))
+    for name, content in CREATE.findall(GUIDE):
+        (copy / name).write_text(content)
+    return copy
+
+
+def run(copy: Path, *command: str) -> str:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(copy / "src")}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    result = subprocess.run(
+        command, cwd=copy, capture_output=True, text=True, env=environment, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_the_guide_has_an_edit_for_each_part():
+    assert len(INSERT.findall(GUIDE)) >= 10
+    assert len(REPLACE.findall(GUIDE)) == 2
+    assert len(CREATE.findall(GUIDE)) == 2
+
+
+def test_what_the_guide_adds_trains_and_draws(extended):
+    run(
+        extended,
+        *["snakemake", "--cores", "2", "bottleneck"],
+        *["--configfile", "config/mine.yaml"],
+    )
+    (extended / "results/mine/figures/bottleneck.png").stat()
+    metrics = pd.concat(
+        pd.read_parquet(path) for path in extended.glob("results/cells/*/eval-*/metrics.parquet")
+    )
+    assert metrics["cell_id"].str.match(r"bottleneck-d04-h32-(4|16)-lecun_normal-adamw-").all()
+    assert "diagonal" in set(metrics["probe"])
+
+
+def test_the_generated_documents_know_it(extended):
+    run(extended, sys.executable, "-m", "idpipe", "docs")
+    assert "adamw" in (extended / "config/README.md").read_text()
+
+
+def test_it_is_clean_code(extended):
+    shutil.copy(REPOSITORY / "pyproject.toml", extended)
+    run(extended, "ruff", "check", "src")
+    run(extended, "ruff", "format", "--check", "src")
