@@ -105,7 +105,7 @@ def test_a_ladder_over_another_axis(run):
         run.add("cnn_channels", 5, width=width)
     networks = ladder(run.results(), "cnn_channels", "width")
     assert [rung.value for rung in networks.rungs] == [3, 128]
-    assert networks.setting == "5 × 5 filters"
+    assert networks.setting == "5 layers, 5 × 5 filters"
 
 
 def test_a_ladder_with_two_cells_for_a_value_is_refused(run):
