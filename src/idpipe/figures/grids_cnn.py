@@ -61,13 +61,17 @@ def _over_depth(results: Results, style: FigureStyle, study: str) -> Figure:
     return prediction_figure(results, style, sheet)
 
 
+def _side(kernel: float | int) -> str:
+    return f"{kernel:.0f} × {kernel:.0f}"
+
+
 def _over_kernel(results: Results, style: FigureStyle, wanted: Sequence[int]) -> Figure:
     """The paper's filter sizes that the study has; all of the study's in Fig. 26."""
     found = ladder(results, "cnn_kernel", "kernel")
     sizes = {int(rung.value) for rung in found.rungs}
     kept = sizes if wanted is KERNELS else chosen(wanted, sizes)
     rungs = [rung for rung in found.rungs if rung.value in kept]
-    shown = rows_by(rungs, lambda side: f"{side:.0f} × {side:.0f}")
-    lacks = (absent(wanted, sizes, "wide filters"),)
+    shown = rows_by(rungs, _side)
+    lacks = (absent(map(_side, wanted), set(map(_side, sizes)), "filters"),)
     sheet = Sheet([Panel(shown)], "filter size", found.setting, lacks)
     return prediction_figure(results, style, sheet)
