@@ -355,6 +355,7 @@ def test_out_of_domain_images_come_from_another_source():
     probes = ProbeSpec()
     for source in ("digits", "photos", "mnist", "fashion_mnist", "cifar10", "image_folder"):
         assert out_of_domain_source(DataSpec(source=source), probes) != source
+    assert out_of_domain_source(DataSpec(source="photos"), probes) == "digits"  # embedded too
     chosen = ProbeSpec(out_of_domain_source="cifar10")
     assert out_of_domain_source(DataSpec(), chosen) == "cifar10"
 

@@ -21,6 +21,18 @@ KINDS = ("train", "blend", "blend", *("unseen",) * 3, *("out_of_domain",) * 3, *
 RHO = tuple(i / 10 for i in range(11))
 LIVE = ("converged", "converged", "converged")
 MEAN, STD = 0.25, 0.5
+COLUMNS = {
+    "width": 32,
+    "activation": "relu",
+    "restarts": 0,
+    "train_layers": "all",
+    "init": "pytorch",
+    "optimizer": "sgd",
+    "lr": 0.01,
+    "source": "digits",
+    "examples": "7/39",
+}
+"""A network's columns of the table `cells` unless a test says otherwise."""
 
 Measure = Callable[..., float]
 
@@ -52,11 +64,15 @@ class Run:
         statuses: Sequence[str] = LIVE,
         outputs: Callable[[int], np.ndarray] | None = None,
         measure: Measure | None = None,
+        probe_set: str = "0123456789ab",
         **columns: Any,
     ) -> str:
-        """Add a network. `outputs(replicate)` and `measure(...)` give what it was evaluated to."""
+        """Add a network. `outputs(replicate)` and `measure(...)` give what it was evaluated to.
+
+        Cells of another `probe_set` have probes of their own: `inputs` as it is at the first.
+        """
         kind = "cnn" if study.startswith("cnn") else "fcn"
-        columns = {"arch": kind, "width": 32, "activation": "relu", "restarts": 0, **columns}
+        columns = {"arch": kind, **COLUMNS, **columns}
         cell_id = f"{study}-d{depth:02d}-w{columns['width']}-{len(self.cells)}"
         self.studies.append({"study": study, "cell_id": cell_id})
         for replicate, status in enumerate(statuses):
@@ -64,7 +80,8 @@ class Run:
             if measure is not None:
                 self._measure(cell_id, replicate, measure)
         if outputs is not None:
-            self._evaluate(cell_id, np.stack([outputs(r) for r in range(len(statuses))]))
+            predicted = np.stack([outputs(r) for r in range(len(statuses))])
+            self._evaluate(cell_id, predicted, probe_set)
         return cell_id
 
     def _cell(
@@ -75,7 +92,6 @@ class Run:
             "replicate": replicate,
             "depth": depth,
             "kernel": 5.0 if columns["arch"] == "cnn" else float("nan"),
-            "source": "digits",
             "status": status,
             "mse": 1e-4,
             "steps": 500,
@@ -101,10 +117,10 @@ class Run:
                         }
                     )
 
-    def _evaluate(self, cell_id: str, outputs: np.ndarray) -> None:
+    def _evaluate(self, cell_id: str, outputs: np.ndarray, probe_set: str) -> None:
         source = self.folder / "data" / "digits"
         source.mkdir(parents=True, exist_ok=True)
-        path = source / "probes-0123456789ab.npz"
+        path = source / f"probes-{probe_set}.npz"
         self.paths[cell_id] = path
         if not path.exists():
             sets = range(len(outputs) if self.vary else 1)
@@ -118,9 +134,14 @@ class Run:
                 mean=np.full(channels, MEAN),
                 std=np.full(channels, STD),
             )
-        folder = self.folder / "cells" / cell_id / "eval-0123456789ab"
+        folder = self.folder / "cells" / cell_id / f"eval-{probe_set}"
         folder.mkdir(parents=True)
         np.savez(folder / "predictions.npz", named=((outputs - MEAN) / STD).astype(np.float32))
+
+    def times(self, factor: float) -> Callable[[int], np.ndarray]:
+        """Outputs that are the inputs times `factor`, so that a tile tells its row and column."""
+        inputs = self.inputs
+        return lambda replicate: inputs(replicate) * factor
 
     def results(self) -> Results:
         tables = self.folder / "tables"
@@ -138,6 +159,21 @@ def run(tmp_path: Path) -> Run:
 def texts_of(figure: Figure, gid: str) -> list[str]:
     """Texts of one role, in the order they were drawn."""
     return [text.get_text() for text in figure.findobj(Text) if text.get_gid() == gid]
+
+
+def grays_of(figure: Figure, panel: int = 0) -> np.ndarray:
+    """The first pixel of each image of a panel, [rows, columns] by their place, channels averaged.
+
+    NaN where there is no image.
+    """
+    images = figure.axes[panel].images
+    lefts = sorted({image.get_extent()[0] for image in images})
+    tops = sorted({image.get_extent()[3] for image in images})
+    grays = np.full((len(tops), len(lefts)), np.nan)
+    for image in images:
+        left, _, _, top = image.get_extent()
+        grays[tops.index(top), lefts.index(left)] = np.mean(image.get_array()[0, 0])
+    return grays
 
 
 def check_print(figure: Figure) -> None:
@@ -169,3 +205,8 @@ def printed() -> Callable[[Figure], None]:
 @pytest.fixture
 def texts() -> Callable[[Figure, str], list[str]]:
     return texts_of
+
+
+@pytest.fixture
+def grays() -> Callable[..., np.ndarray]:
+    return grays_of

@@ -2,45 +2,29 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from idpipe.config import FigureStyle
 from idpipe.figures.draw import draw
-from idpipe.figures.imagegrid import Grid, Row, grid_figure
+from idpipe.figures.imagegrid import Grid, Row
+from idpipe.figures.imagepanels import grid_figure
 from idpipe.figures.results import FigureError
 
 STYLE = FigureStyle()
-
-
-def scaled(run, factor):
-    """Outputs that are the inputs times `factor`, so that a tile tells its row and column."""
-    return lambda replicate: run.inputs(replicate) * factor
-
-
-def tiles(figure: Figure) -> dict[tuple[int, int], float]:
-    """(row, column) -> the gray of each image; rows and columns counted by their place."""
-    images = figure.axes[0].images
-    lefts = sorted({image.get_extent()[0] for image in images})
-    tops = sorted({image.get_extent()[3] for image in images})
-    return {
-        (tops.index(i.get_extent()[3]), lefts.index(i.get_extent()[0])): float(i.get_array()[0, 0])
-        for i in images
-    }
 
 
 def of(figure, kind, gid):
     return [artist for artist in figure.findobj(kind) if artist.get_gid() == gid]
 
 
-def test_fig03_has_a_row_per_depth_below_the_inputs(run, printed, texts):
+def test_fig03_has_a_row_per_depth_below_the_inputs(run, printed, texts, grays):
     depths = (10, 1, 3, 5)
     for depth in depths:
-        run.add("cnn_depth", depth, outputs=scaled(run, 1 / depth))
+        run.add("cnn_depth", depth, outputs=run.times(1 / depth))
     figure = draw("fig03", run.results(), STYLE)
-    gray = tiles(figure)
-    assert len(gray) == 5 * 15
+    gray = grays(figure)
+    assert gray.shape == (5, 15)
     for row, depth in enumerate((1, *sorted(depths))):
         for column in range(15):
             assert gray[row, column] == pytest.approx(column / 20 / depth, abs=1e-6)
@@ -48,7 +32,10 @@ def test_fig03_has_a_row_per_depth_below_the_inputs(run, printed, texts):
     assert texts(figure, "heading") == ["layers"]
     assert texts(figure, "caption") == ["train", "blend", "unseen", "out of domain", "patterns"]
     note = " ".join(texts(figure, "note")[0].split())
-    assert "5 × 5 filters, 32 channels. Shown: replicate 0 (counted from 0) of 3." in note
+    assert note.startswith(
+        "5 × 5 filters, 32 channels; not in this study: 6 to 9, 11 to 17, 19, 20, 24 layers. "
+        "Shown: replicate 0 (counted from 0) of 3."
+    )
     assert "Training and unseen images: digits." in note
     assert texts(figure, "mark") == []
     printed(figure)
@@ -75,7 +62,7 @@ def test_tiles_are_square_and_the_page_is_not_left(run, columns):
     run.kinds = run.kinds[:columns]
     run.inputs = lambda r: np.zeros((columns, 1, 4, 4))
     for depth in range(1, 19):
-        run.add("cnn_depth", depth, outputs=scaled(run, 1))
+        run.add("cnn_depth", depth, outputs=run.times(1))
     figure = draw("fig03", run.results(), STYLE)
     width, height = figure.get_size_inches()
     assert width <= 7 and height <= 9.8
@@ -88,8 +75,8 @@ def test_failed_and_late_replicates_are_marked_and_what_is_not_finite_is_crossed
     run, printed, texts
 ):
     for depth, status, factor in ((1, "converged", 1), (3, "max_steps", 1), (5, "dead", 1)):
-        run.add("cnn_depth", depth, ("converged", status), scaled(run, factor), restarts=depth // 3)
-    run.add("cnn_depth", 7, ("converged", "diverged"), scaled(run, np.nan))
+        run.add("cnn_depth", depth, ("converged", status), run.times(factor), restarts=depth // 3)
+    run.add("cnn_depth", 7, ("converged", "diverged"), run.times(np.nan))
     figure = draw("fig03", run.results(), FigureStyle(replicate=1))
     assert texts(figure, "row") == ["input", "1", "3", "5", "7"]
     assert texts(figure, "mark") == ["not converged", "dead", "diverged"]
@@ -104,56 +91,14 @@ def test_failed_and_late_replicates_are_marked_and_what_is_not_finite_is_crossed
     printed(figure)
 
 
-def test_the_chosen_replicate_is_shown(run):
+def test_the_chosen_replicate_is_shown(run, grays):
     run.add("cnn_depth", 1, outputs=lambda r: run.inputs(r) / (r + 1))
     for replicate in range(3):
-        gray = tiles(draw("fig03", run.results(), FigureStyle(replicate=replicate)))
+        gray = grays(draw("fig03", run.results(), FigureStyle(replicate=replicate)))
         assert gray[1, 8] == pytest.approx(0.4 / (replicate + 1), abs=1e-6)
         assert gray[0, 8] == pytest.approx(0.4, abs=1e-6)
     with pytest.raises(FigureError, match=r"figures\.replicate = 3"):
         draw("fig03", run.results(), FigureStyle(replicate=3))
-
-
-def test_fig02_shows_one_layer_once_then_linear_then_relu(run, printed, texts):
-    for study, factor in (("fcn_relu_depth", 0.5), ("fcn_linear_depth", 0.25)):
-        for depth in (1, 2, 6):
-            for width in (16, 64):
-                run.add(study, depth, outputs=scaled(run, factor * width / 64), width=width)
-    figure = draw("fig02", run.results(), STYLE)
-    labels = ["input", "1 layer", "Linear 2", "Linear 6", "ReLU 2", "ReLU 6"]
-    assert texts(figure, "row") == labels
-    gray = tiles(figure)
-    factors = (1, 0.25, 0.25, 0.25, 0.5, 0.5)
-    assert [gray[row, 8] for row in range(6)] == pytest.approx([0.4 * f for f in factors], abs=1e-6)
-    assert "Hidden width 64 (the largest of 16, 64)." in texts(figure, "note")[0]
-    printed(figure)
-
-
-@pytest.mark.parametrize(
-    ("depths", "labels", "absent"),
-    [
-        ((1, 2, 4, 6, 10), ["1", "3", "9"], ""),
-        ((1, 2, 4), ["1", "3"], "not in this study: 9 hidden layers"),
-        ((3, 6), ["2", "5"], "not in this study: 1, 3, 9 hidden layers"),
-    ],
-)
-def test_fig13_shows_the_papers_hidden_layers_that_the_study_has(
-    run, texts, depths, labels, absent
-):
-    for depth in depths:
-        run.add("fcn_relu_depth", depth, outputs=scaled(run, 1))
-    figure = draw("fig13", run.results(), STYLE)
-    assert texts(figure, "row") == ["input", *labels]
-    assert texts(figure, "heading") == ["hidden layers"]
-    assert len(figure.axes[0].images) == 15 * (1 + len(labels))
-    note = " ".join(texts(figure, "note")[0].split())
-    assert absent in note and ("not in" in note) == bool(absent)
-
-
-def test_fig13_without_hidden_layers_is_refused(run):
-    run.add("fcn_relu_depth", 1, outputs=scaled(run, 1))
-    with pytest.raises(FigureError, match=r"fig13 needs a net\.depth of at least 2"):
-        draw("fig13", run.results(), STYLE)
 
 
 def test_colour_images_are_drawn_in_colour(run):

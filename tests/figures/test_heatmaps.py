@@ -273,3 +273,29 @@ def test_short_numbers_are_true_and_short_over_all_magnitudes():
             text = form(value)
             assert len(text) <= 4, value
             assert float(text) == pytest.approx(value, rel=digits), value
+
+
+def test_fig25_has_a_row_per_filter_size(run, printed, texts):
+    for kernel in (57, 5):
+        run.add("cnn_kernel", 5, measure=spread(kernel / 100), kernel=float(kernel))
+    figure = draw("fig25", run.results(), STYLE)
+    assert texts(figure, "row") == ["5 × 5", "57 × 57"]
+    constant = numbers(panels(figure)[0], "mean")
+    assert (constant[0, 0], constant[1, 0]) == (".05", ".57")
+    assert texts(figure, "note")[0].startswith("5 layers, 32 channels.")
+    printed(figure)
+
+
+@pytest.mark.parametrize(("depths", "shown"), [((20, 5), 5), ((7, 3), 3)])
+def test_fig27_has_a_row_per_number_of_channels_at_5_layers(run, printed, texts, depths, shown):
+    for depth in depths:
+        for width in (128, 3):
+            measure = spread((depth + width) / 1000)
+            run.add("cnn_channels", depth, measure=measure, width=width)
+    figure = draw("fig27", run.results(), STYLE)
+    assert texts(figure, "row") == ["3", "128"]
+    constant = numbers(panels(figure)[0], "mean")
+    for row, width in enumerate((3, 128)):
+        assert constant[row, 0] == f"{(shown + width) / 1000:.2f}"[1:]
+    assert texts(figure, "note")[0].startswith(f"{shown} layers, 5 × 5 filters.")
+    printed(figure)

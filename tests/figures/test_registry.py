@@ -49,5 +49,5 @@ def test_every_public_figure_function_has_its_entry():
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(FigureError, match="fig99: no such figure; allowed: fig02, "):
+    with pytest.raises(FigureError, match="fig99: no such figure; allowed: fig01, fig02, "):
         draw("fig99", Results(), FigureStyle())

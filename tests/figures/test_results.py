@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from idpipe.figures.ladder import ladder
+from idpipe.figures.ladder import ladder, networks, setting
 from idpipe.figures.results import FigureError, displayed
 
 
@@ -105,7 +105,7 @@ def test_a_ladder_over_another_axis(run):
         run.add("cnn_channels", 5, width=width)
     networks = ladder(run.results(), "cnn_channels", "width")
     assert [rung.value for rung in networks.rungs] == [3, 128]
-    assert networks.setting == "5 × 5 filters"
+    assert networks.setting == "5 layers, 5 × 5 filters"
 
 
 def test_a_ladder_with_two_cells_for_a_value_is_refused(run):
@@ -113,3 +113,38 @@ def test_a_ladder_with_two_cells_for_a_value_is_refused(run):
     run.add("cnn_depth", 5, kernel=7.0)
     with pytest.raises(FigureError, match=r"studies\.cnn_depth: depth 5 has 2 cells"):
         ladder(run.results(), "cnn_depth")
+
+
+def test_networks_are_in_grid_order_with_their_columns(run):
+    for depth, optimizer in ((5, "sgd"), (1, "adam"), (5, "adam")):
+        run.add("cnn_optimizer", depth, optimizer=optimizer)
+    rungs = networks(run.results(), "cnn_optimizer")
+    assert [(rung.value, rung["optimizer"]) for rung in rungs] == [
+        (5, "sgd"), (1, "adam"), (5, "adam"),
+    ]  # fmt: skip
+    assert [rung.total for rung in rungs] == [3, 3, 3]
+    assert [rung.value for rung in networks(run.results(), "cnn_optimizer", "lr")] == [0.01] * 3
+
+
+def test_a_ladder_is_filtered_by_other_columns(run):
+    for optimizer, lr in (("sgd", 0.01), ("sgd", 0.001), ("adam", 0.001)):
+        for depth in (5, 3):
+            run.add("cnn_optimizer", depth, optimizer=optimizer, lr=lr)
+    where = {"optimizer": "sgd", "lr": 0.001}
+    networks_found = ladder(run.results(), "cnn_optimizer", where=where)
+    assert [rung.value for rung in networks_found.rungs] == [3, 5]
+    assert {(rung["optimizer"], rung["lr"]) for rung in networks_found.rungs} == {("sgd", 0.001)}
+    with pytest.raises(FigureError, match=r"studies\.cnn_optimizer: has no cell with lr 0\.5"):
+        ladder(run.results(), "cnn_optimizer", where={"lr": 0.5})
+
+
+def test_a_setting_names_what_each_architecture_shares(run):
+    run.add("few", 1, arch="fcn", width=5)
+    run.add("few", 4, arch="fcn", width=64)
+    for width in (24, 8):
+        run.add("few", 5, arch="cnn", width=width)
+    rungs = networks(run.results(), "few")
+    text = setting(rungs, ("depth",))
+    assert text == "FCN: hidden width 64; CNN: 5 × 5 filters, 8 to 24 channels"
+    assert setting(rungs[2:], ("width",)) == "5 layers, 5 × 5 filters"
+    assert setting(rungs[:2], ("depth", "width")) == ""

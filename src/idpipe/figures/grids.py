@@ -1,22 +1,35 @@
-"""Grids of predictions on the named probes: Figs. 2, 3 and 13."""
+"""Grids of predictions on the named probes: from networks of a run to a figure's rows and notes.
+
+The figures themselves are in `grids_fcn`, `grids_cnn`, `grids_training` and `grids_examples`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
 from idpipe.figures import layout
-from idpipe.figures.imagegrid import Grid, Row, grid_figure
-from idpipe.figures.ladder import Rung, ladder
-from idpipe.figures.results import FigureError, Results
+from idpipe.figures.imagegrid import Grid, Row
+from idpipe.figures.imagepanels import panels_figure
+from idpipe.figures.ladder import Rung
+from idpipe.figures.results import FigureError, Probes, Results
 
 MARKS = {"converged": "", "max_steps": "not converged", "dead": "dead", "diverged": "diverged"}
 """What a row's label adds for each status of the replicate shown."""
+CLASSES = {
+    **dict.fromkeys(("digits", "mnist"), tuple(f"digit {digit}" for digit in range(10))),
+    "photos": ("temple", "flower"),
+    "cifar10": (
+        *("airplane", "automobile", "bird", "cat", "deer"),
+        *("dog", "frog", "horse", "ship", "truck"),
+    ),
+}
+"""What a source's classes show, where figures say it."""
 
 
 @dataclass(frozen=True)
@@ -28,85 +41,161 @@ class Shown:
     group: str = "networks"
 
 
-def fig02(results: Results, style: FigureStyle) -> Figure:
-    """Outputs of linear and ReLU FCNs over depth (Fig. 2, Sec. 3.1).
+@dataclass(frozen=True)
+class Panel:
+    """One grid of a figure. `replicate` is the figure style's unless it says otherwise."""
 
-    One layer has no activation: that network is shown once.
+    shown: Sequence[Shown]
+    title: str = ""
+    replicate: int | None = None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What a figure of predictions shows.
+
+    Attributes:
+        panels: its grids.
+        heading: what the row labels count.
+        setting: what the networks share.
+        absent: what of the paper's figure is not there, and other remarks; empty ones do not show.
+        names: group of rows -> what stands left of their labels.
+        side_by_side: panels stand beside each other where the page allows it.
     """
-    linear, relu = ladder(results, "fcn_linear_depth"), ladder(results, "fcn_relu_depth")
-    parts = {"Linear": linear.rungs, "ReLU": relu.rungs}
-    single = [rung for rungs in parts.values() for rung in rungs if rung.value == 1]
-    shown = [Shown(rung, "1 layer", "single") for rung in single[:1]]
-    for kind, rungs in parts.items():
-        shown += [Shown(rung, f"{kind} {rung.value}", kind) for rung in rungs if rung.value > 1]
-    setting = linear.setting
-    if relu.setting != linear.setting:
-        setting = f"linear: {linear.setting}; ReLU: {relu.setting}"
-    return prediction_grid(results, style, shown, "layers", setting)
+
+    panels: Sequence[Panel]
+    heading: str
+    setting: str
+    absent: Sequence[str] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    side_by_side: bool = False
+
+    @property
+    def networks(self) -> list[Rung]:
+        """All networks shown."""
+        return [network.rung for panel in self.panels for network in panel.shown]
 
 
-def fig03(results: Results, style: FigureStyle) -> Figure:
-    """Predictions of CNNs over depth (Fig. 3, Sec. 3.2)."""
-    networks = ladder(results, "cnn_depth")
-    shown = [Shown(rung, f"{rung.value}") for rung in networks.rungs]
-    return prediction_grid(results, style, shown, "layers", networks.setting)
+def rows_by(
+    rungs: Iterable[Rung], label: Callable[[Any], str] = str, group: str = "networks"
+) -> list[Shown]:
+    """A row per network, labelled with its value."""
+    return [Shown(rung, label(rung.value), group) for rung in rungs]
 
 
-def fig13(results: Results, style: FigureStyle) -> Figure:
-    """Predictions of ReLU FCNs with 1, 3 and 9 hidden layers (Fig. 13, Appendix E.3).
+def absent(wanted: Iterable[Any], have: Collection[Any], unit: str = "") -> str:
+    """`not in this study: 9, 13 to 17 layers` of what the paper shows; nothing if all is there.
 
-    Of these the figure shows those the study has; where it has none, all that have a hidden layer.
+    `unit` follows the values.
     """
-    networks = ladder(results, "fcn_relu_depth")
-    hidden = {rung.value - 1: rung for rung in networks.rungs if rung.value > 1}
-    if not hidden:
-        raise FigureError("studies.fcn_relu_depth: fig13 needs a net.depth of at least 2")
-    chosen = {1, 3, 9} & set(hidden) or set(hidden)
-    shown = [Shown(rung, f"{count}") for count, rung in hidden.items() if count in chosen]
-    absent = ", ".join(f"{count}" for count in (1, 3, 9) if count not in hidden)
-    setting = networks.setting + (f"; not in this study: {absent} hidden layers" if absent else "")
-    return prediction_grid(results, style, shown, "hidden layers", setting)
+    runs: list[list[Any]] = []
+    for value in wanted:
+        if value in have:
+            continue
+        if isinstance(value, int) and runs and runs[-1][-1] == value - 1:
+            runs[-1].append(value)
+        else:
+            runs.append([value])
+    spans = (f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
+    return f"not in this study: {', '.join(spans)} {unit}".strip() if runs else ""
 
 
-def prediction_grid(
-    results: Results, style: FigureStyle, shown: Sequence[Shown], heading: str, setting: str
-) -> Figure:
-    """Inputs, then a row per network with what replicate `style.replicate` makes of them.
+def lettered(number: int, title: str) -> str:
+    """The title of panel `number`, counted from 0: `(a) 5 layers`."""
+    return f"({chr(ord('a') + number)}) {title}"
 
-    `heading` says what the row labels count, `setting` what the networks share.
-    """
-    first = shown[0].rung
-    probes = results.inputs(first.cell_id, style.replicate)
+
+def chosen(wanted: Iterable[Any], have: Collection[Any]) -> list[Any]:
+    """The values of the paper's figure that a study has; all of the study's where it has none."""
+    return [value for value in wanted if value in have] or sorted(have)
+
+
+def class_name(rung: Rung) -> str:
+    """What a network's first training image shows: `digit 3`, `dog`, `class 4`."""
+    label = int(str(rung["examples"]).split("/")[0])
+    known = CLASSES.get(rung["source"], ())
+    return known[label] if label < len(known) else f"class {label}"
+
+
+def prediction_figure(results: Results, style: FigureStyle, sheet: Sheet) -> Figure:
+    """In each panel the inputs, then a row per network with what its replicate makes of them."""
+    grids = [_grid(results, style, sheet, panel) for panel in sheet.panels]
+    setting = "; ".join(text for text in (sheet.setting, *sheet.absent) if text)
+    notes = [f"{layout.sentence(setting)} {_provenance(sheet, grids, style)}"]
+    return panels_figure(grids, notes, sheet.side_by_side)
+
+
+def _grid(results: Results, style: FigureStyle, sheet: Sheet, panel: Panel) -> Grid:
+    probes = _inputs(results, panel, style)
     rows = [Row("input", probes.images, group="input")]
-    for network in shown:
-        names = results.inputs(network.rung.cell_id, style.replicate).names
-        if names != probes.names:
-            raise FigureError(f"{network.rung.cell_id} and {first.cell_id} have different probes")
-        images = results.outputs(network.rung.cell_id, style.replicate)
-        mark = MARKS[_replicate(network, style)["status"]]
+    for network in panel.shown:
+        replicate = _replicate(network.rung, panel, style)
+        images = results.outputs(network.rung.cell_id, replicate)
+        mark = MARKS[network.rung.replicates["status"].iloc[replicate]]
         rows.append(Row(network.label, images, mark, network.group))
-    notes = [layout.sentence(setting) + " " + _provenance(shown, rows, style)]
-    return grid_figure(Grid(probes.kinds, rows, heading), notes)
+    return Grid(probes.kinds, rows, sheet.heading, panel.title, sheet.names)
 
 
-def _replicate(network: Shown, style: FigureStyle) -> pd.Series:
-    """The table row of the replicate shown."""
-    replicates = network.rung.replicates
-    return replicates[replicates["replicate"] == style.replicate].iloc[0]
+def _inputs(results: Results, panel: Panel, style: FigureStyle) -> Probes:
+    """The probes that all networks of a panel saw."""
+    first = panel.shown[0].rung
+    probes = results.inputs(first.cell_id, _replicate(first, panel, style))
+    for rung in (network.rung for network in panel.shown[1:]):
+        if results.inputs(rung.cell_id, _replicate(rung, panel, style)).names != probes.names:
+            raise FigureError(f"{rung.cell_id} and {first.cell_id} have different probes")
+    return probes
 
 
-def _provenance(shown: Sequence[Shown], rows: Sequence[Row], style: FigureStyle) -> str:
-    """Which replicate is shown, of which images, and what happened to it on the way."""
-    total = max(network.rung.total for network in shown)
-    sources = dict.fromkeys(_replicate(network, style)["source"] for network in shown)
+def _replicate(rung: Rung, panel: Panel, style: FigureStyle) -> int:
+    """The replicate shown of a network; one that has a single replicate shows that."""
+    wanted = style.replicate if panel.replicate is None else panel.replicate
+    if rung.total == 1:
+        return 0
+    if wanted >= rung.total:
+        raise FigureError(
+            f"figures.replicate = {wanted}: {rung.cell_id} has replicates 0 to {rung.total - 1}"
+        )
+    return wanted
+
+
+def _provenance(sheet: Sheet, grids: Sequence[Grid], style: FigureStyle) -> str:
+    """Which replicates are shown, of which images, and what happened to them on the way."""
+    sources = dict.fromkeys(rung["source"] for rung in sheet.networks)
     parts = [
-        f"Shown: replicate {style.replicate} (counted from 0) of {total}.",
+        f"Shown: {_replicates(sheet, style)}.",
         f"Training and unseen images: {', '.join(sources)}.",
     ]
-    restarts = {network.label: int(_replicate(network, style)["restarts"]) for network in shown}
-    again = [f"{label} ({count}×)" for label, count in restarts.items() if count]
+    again = list(_restarted(sheet, style))
     if again:
         parts.append(f"Restarted after it died or diverged: {', '.join(again)}.")
-    if not all(np.isfinite(row.images).all() for row in rows):
+    if not all(np.isfinite(row.images).all() for grid in grids for row in grid.rows):
         parts.append("Crossed: the output is not finite.")
     return " ".join(parts)
+
+
+def _replicates(sheet: Sheet, style: FigureStyle) -> str:
+    """`replicate 0 (counted from 0) of 3`."""
+    shown: dict[int, list[int]] = {}
+    for panel in sheet.panels:
+        for network in panel.shown:
+            shown.setdefault(network.rung.total, []).append(_replicate(network.rung, panel, style))
+    texts = []
+    for total, replicates in sorted(shown.items()):
+        numbers = sorted(set(replicates))
+        listed = ", ".join(map(str, numbers))
+        plural = "s" if len(numbers) > 1 else ""
+        some = f"replicate{plural} {listed} (counted from 0) of {total}"
+        texts.append("the only replicate" if total == 1 else some)
+    return " or ".join(texts)
+
+
+def _restarted(sheet: Sheet, style: FigureStyle) -> Iterator[str]:
+    """`Adam 0.0001, 3 (2×)` for every network whose replicate was restarted."""
+    for panel in sheet.panels:
+        for network in panel.shown:
+            replicate = _replicate(network.rung, panel, style)
+            count = int(network.rung.replicates["restarts"].iloc[replicate])
+            name = sheet.names.get(network.group, "").replace("\n", " ")
+            where = " ".join(text for text in (panel.title, name, network.label) if text)
+            if count:
+                yield f"{where} ({count}×)"

@@ -1,4 +1,4 @@
-"""Closeness to the constant and to the identity over depth and rho: Figs. 4, 14, 33, 34, 35."""
+"""Closeness to the constant and to the identity by network and rho: Figs. 4, 14, 25, 27, 33-35."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from idpipe.figures.heatpanel import (
     draw_panel,
     summarize,
 )
-from idpipe.figures.ladder import Ladder, Rung, ladder
+from idpipe.figures.ladder import Ladder, Rung, ladder, networks
 from idpipe.figures.results import Results
 
 REFERENCES: tuple[Reference, ...] = ("constant", "identity")
@@ -57,6 +57,21 @@ def fig14(results: Results, style: FigureStyle) -> Figure:
     return heat_figure(results, style, blocks, CORRELATION)
 
 
+def fig25(results: Results, style: FigureStyle) -> Figure:
+    """As Fig. 4 for 5-layer CNNs over filter size (Fig. 25, Appendix I)."""
+    block = Block(ladder(results, "cnn_kernel", "kernel"), "Filter size", label=_side)
+    return heat_figure(results, style, [block], CORRELATION)
+
+
+def fig27(results: Results, style: FigureStyle) -> Figure:
+    """As Fig. 4 for CNNs over channels, 5 layers or the fewest there are (Fig. 27, Appendix I)."""
+    study = "cnn_channels"
+    depths = {rung.value for rung in networks(results, study)}
+    depth = 5 if 5 in depths else min(depths)
+    block = Block(ladder(results, study, "width", {"depth": depth}), "Channels")
+    return heat_figure(results, style, [block], CORRELATION)
+
+
 def fig33(results: Results, style: FigureStyle) -> Figure:
     """MSE of linear FCNs, by the caption's own title (Fig. 33, Appendix J)."""
     return heat_figure(results, style, [_fcn(results, "linear")], MSE)
@@ -80,6 +95,10 @@ def _fcn(results: Results, activation: str, title: str = "") -> Block:
     """The paper counts an FCN's hidden layers here, one fewer than its layers."""
     networks = ladder(results, f"fcn_{activation}_depth")
     return Block(networks, "Hidden layers", title, lambda depth: f"{depth - 1}")
+
+
+def _side(kernel: float) -> str:
+    return f"{kernel:.0f} × {kernel:.0f}"
 
 
 def heat_figure(

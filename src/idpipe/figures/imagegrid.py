@@ -1,14 +1,14 @@
 """Grids of images: a row per network, a column per evaluation image, training images first.
 
-One axes holds a whole grid, in units of a tile and with y downwards. A panel of several grids
-calls `draw_grid` once for each.
+One axes holds a whole grid, in units of a tile and with y downwards. `idpipe.figures.imagepanels`
+places several grids on a page.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,9 +28,8 @@ CAPTIONS = {
     "out_of_domain": "out of domain",
     "pattern": "patterns",
 }
-LABELS, HEADER, MARGIN = 0.74, 0.36, 0.05
-"""Inches left of the tiles, above them, and right of and below them."""
-MAX_TILE, MIN_WIDTH = 0.6, 4.0
+HEADER, TITLE, MARGIN, GAP = 0.36, 0.17, 0.05, 0.06
+"""Inches above the tiles, for a grid's title above that, around all, and between label and tile."""
 SPACE, FIRST_SPACE, GROUP_SPACE = 0.05, 0.28, 0.12
 """Gaps in tiles: between tiles; more after the first group (training images, inputs), and some
 more after each further one."""
@@ -53,12 +52,19 @@ class Row:
 class Grid:
     """Rows under column captions; the first one shows the inputs.
 
-    `kinds` holds the kind of each column's probe, `heading` says what the row labels count.
+    Attributes:
+        kinds: the kind of each column's probe.
+        rows: the rows, top to bottom.
+        heading: what the row labels count.
+        title: printed above the grid, such as `(a) 5 layers`.
+        names: group of rows -> what stands left of its rows' labels.
     """
 
     kinds: Sequence[str]
     rows: Sequence[Row]
     heading: str = ""
+    title: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def lefts(self) -> list[float]:
@@ -70,6 +76,50 @@ class Grid:
         """Top edges of the rows, in tiles."""
         return _edges([row.group for row in self.rows])
 
+    @property
+    def across(self) -> float:
+        """Width of all columns, in tiles."""
+        return self.lefts[-1] + 1
+
+    @property
+    def down(self) -> float:
+        """Height of all rows, in tiles."""
+        return self.tops[-1] + 1
+
+    @property
+    def header(self) -> float:
+        """Inches above the tiles."""
+        return HEADER + (TITLE if self.title else 0)
+
+    @property
+    def label_width(self) -> float:
+        """Inches that the rows' labels and marks take."""
+        labels = [layout.text_width(row.label, layout.LABEL_SIZE) for row in self.rows]
+        return max(*labels, *(_widest(row.mark, layout.SMALL_SIZE) for row in self.rows))
+
+    @property
+    def labels(self) -> float:
+        """Inches left of the tiles: the labels, and the names of groups left of them."""
+        names = max((_widest(name, layout.LABEL_SIZE) for name in self.names.values()), default=0)
+        beside = self.label_width + (names + 2 * GAP if names else 0)
+        return MARGIN + GAP + max(beside, _widest(self.heading, layout.SMALL_SIZE))
+
+    def thinned(self, count: int) -> Grid:
+        """The grid with all training images and the first `count` columns of every other kind."""
+        before = [list(self.kinds[:number]).count(kind) for number, kind in enumerate(self.kinds)]
+        kept = [
+            number
+            for number, (kind, earlier) in enumerate(zip(self.kinds, before, strict=True))
+            if kind == "train" or earlier < count
+        ]
+        rows = [replace(row, images=row.images[kept]) for row in self.rows]
+        return replace(self, kinds=[self.kinds[number] for number in kept], rows=rows)
+
+
+def _widest(text: str, size: float) -> float:
+    """Inches that the longest line of `text` takes."""
+    return max(layout.text_width(line, size) if line else 0.0 for line in text.split("\n"))
+
 
 def _edges(groups: Sequence[str]) -> list[float]:
     edges, space = [0.0], FIRST_SPACE
@@ -79,32 +129,24 @@ def _edges(groups: Sequence[str]) -> list[float]:
     return edges
 
 
-def grid_figure(grid: Grid, notes: list[str]) -> Figure:
-    """A figure of one grid, as large as the page allows (Figs. 2, 3, 13 and their like)."""
-    across, down = grid.lefts[-1] + 1, grid.tops[-1] + 1
-    tile = min(
-        MAX_TILE,
-        (layout.WIDTH - LABELS - MARGIN) / across,
-        (layout.MAX_HEIGHT - HEADER - MARGIN) / down,
-    )
-    width = max(MIN_WIDTH, LABELS + across * tile + MARGIN)
-    figure = layout.new_figure(HEADER + down * tile + MARGIN, notes, width)
-    draw_grid(figure, grid, left=0.0, top=0.0, tile=tile)
-    return figure
-
-
 def draw_grid(figure: Figure, grid: Grid, left: float, top: float, tile: float) -> Axes:
     """Draw `grid` with its labels' upper left corner at (`left`, `top`) inches; tiles in inches."""
-    across, down = grid.lefts[-1] + 1, grid.tops[-1] + 1
-    axes = layout.add_axes(figure, left + LABELS, top + HEADER, across * tile, down * tile)
+    across, down = grid.across, grid.down
+    place = (left + grid.labels, top + grid.header, across * tile, down * tile)
+    axes = layout.add_axes(figure, *place)
     axes.axis("off")
     for row, y in zip(grid.rows, grid.tops, strict=True):
         for image, x in zip(row.images, grid.lefts, strict=True):
             _draw_tile(axes, image, x, y)
-        layout.label_row(axes, -0.06 / tile, y + 0.5, row.label, row.mark)
+        layout.label_row(axes, -GAP / tile, y + 0.5, row.label, row.mark)
     _frame_tiles(axes, grid)
     _caption_columns(axes, grid, tile)
+    _name_groups(axes, grid, tile)
     _separate_training(axes, grid, down)
+    if grid.title:
+        layout.add_text(
+            figure, left + MARGIN, top + 0.04, grid.title, va="top", fontweight="bold", gid="title"
+        )
     axes.set(xlim=(0, across), ylim=(down, 0), aspect="auto")
     return axes
 
@@ -130,7 +172,7 @@ def _frame_tiles(axes: Axes, grid: Grid) -> None:
 
 def _caption_columns(axes: Axes, grid: Grid, tile: float) -> None:
     """A bracket over the columns of each kind, and its name; the heading of the row labels."""
-    y = -0.06 / tile
+    y = -GAP / tile
     small: dict[str, Any] = {"fontsize": layout.SMALL_SIZE, "linespacing": 1.0, "clip_on": False}
     axes.text(y, y - 0.05 / tile, grid.heading, ha="right", va="baseline", gid="heading", **small)
     placed = zip(grid.kinds, grid.lefts, strict=True)
@@ -145,6 +187,28 @@ def _caption_columns(axes: Axes, grid: Grid, tile: float) -> None:
         align = "bottom" if "\n" in caption else "baseline"
         place = ((start + end) / 2, y - 0.05 / tile)
         axes.text(*place, caption, ha="center", va=align, gid="caption", **small)
+
+
+def _name_groups(axes: Axes, grid: Grid, tile: float) -> None:
+    """The names of groups of rows, left of a line along the group."""
+    x = -(2 * GAP + grid.label_width) / tile
+    placed = zip(grid.rows, grid.tops, strict=True)
+    for group, members in itertools.groupby(placed, key=lambda row: row[0].group):
+        tops = [y for _, y in members]
+        if group not in grid.names:
+            continue
+        ends = (tops[0] + 0.05, tops[-1] + 0.95)
+        axes.plot((x, x), ends, color="0.4", linewidth=0.6, clip_on=False, gid="group line")
+        axes.text(
+            x - GAP / tile,
+            sum(ends) / 2,
+            grid.names[group],
+            fontsize=layout.LABEL_SIZE,
+            ha="right",
+            va="center",
+            linespacing=1.0,
+            gid="group",
+        )
 
 
 def _separate_training(axes: Axes, grid: Grid, down: float) -> None:

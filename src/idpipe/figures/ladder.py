@@ -1,7 +1,8 @@
-"""A study as most figures show it: one network per value of one axis, in order."""
+"""A study as figures show it: its networks, or one of them per value of one axis, in order."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,10 @@ class Rung:
     value: Any
     cell_id: str
     replicates: pd.DataFrame
+
+    def __getitem__(self, column: str) -> Any:
+        """A column of the table `cells` that is the same for all replicates, such as `width`."""
+        return self.replicates[column].iloc[0]
 
     @property
     def total(self) -> int:
@@ -60,37 +65,79 @@ class Ladder:
     rungs: tuple[Rung, ...]
 
 
-def ladder(results: Results, study: str, axis: str = "depth") -> Ladder:
+def networks(results: Results, study: str, axis: str = "depth") -> tuple[Rung, ...]:
+    """Every network of `study`, in grid order, with its value of `axis`."""
+    cells = results.study(study).groupby("cell_id", sort=False)
+    return tuple(
+        Rung(rows[axis].iloc[0], str(cell_id), rows.sort_values("replicate"))
+        for cell_id, rows in cells
+    )
+
+
+def ladder(
+    results: Results, study: str, axis: str = "depth", where: Mapping[str, Any] | None = None
+) -> Ladder:
     """The cells of `study`, one per value of `axis`, a column of the table `cells`.
 
+    Args:
+        results: the run.
+        study: its study.
+        axis: what the rungs differ in.
+        where: column -> value that all rungs have, in a study of several axes.
+
     Where the study varies the width beside the axis, its largest width is taken. Raises FigureError
-    where more than one cell is left for a value.
+    where no cell is left, or more than one for a value.
     """
-    rows = results.study(study)
-    widths = sorted(int(width) for width in rows["width"].unique())
+    wanted = where or {}
+    kept = [
+        rung
+        for rung in networks(results, study, axis)
+        if all(rung[column] == value for column, value in wanted.items())
+    ]
+    if not kept:
+        settings = ", ".join(f"{column} {value}" for column, value in wanted.items())
+        raise FigureError(f"studies.{study}: has no cell with {settings}")
+    widths = sorted({int(rung["width"]) for rung in kept})
     if axis != "width":
-        rows = rows[rows["width"] == widths[-1]]
-    rungs = []
-    for value, replicates in rows.groupby(axis, sort=True):
-        ids = replicates["cell_id"].unique()
+        kept = [rung for rung in kept if rung["width"] == widths[-1]]
+    for value in {rung.value for rung in kept}:
+        ids = [rung.cell_id for rung in kept if rung.value == value]
         if len(ids) > 1:
             raise FigureError(
                 f"studies.{study}: {axis} {value} has {len(ids)} cells ({', '.join(ids)}); the "
                 "figure shows one per value. Give the other axis a study of its own"
             )
-        rungs.append(Rung(value, str(ids[0]), replicates.sort_values("replicate")))
-    return Ladder(study, _setting(rows, axis, widths), tuple(rungs))
+    text = setting(kept, (axis,))
+    if axis != "width" and len(widths) > 1:
+        text += f" (the largest of {', '.join(map(str, widths))})"
+    return Ladder(study, text, tuple(sorted(kept, key=lambda rung: rung.value)))
 
 
-def _setting(rows: pd.DataFrame, axis: str, widths: list[int]) -> str:
-    """What the networks share: `hidden width 2048 (the largest of 784, 2048)`."""
-    first = rows.iloc[0]
-    convolutional = first["arch"] == "cnn"
+def setting(rungs: Sequence[Rung], told: Sequence[str]) -> str:
+    """What networks share beside the columns `told` elsewhere: `5 × 5 filters, 128 channels`."""
+    kinds = {"fcn": "FCN", "cnn": "CNN"}
+    parts = {
+        name: _shared([rung for rung in rungs if rung["arch"] == arch], arch, told)
+        for arch, name in kinds.items()
+        if any(rung["arch"] == arch for rung in rungs)
+    }
+    if len(parts) == 1:
+        return next(iter(parts.values()))
+    return "; ".join(f"{name}: {text}" for name, text in parts.items() if text)
+
+
+def _shared(rungs: Sequence[Rung], arch: str, told: Sequence[str]) -> str:
+    """The same for networks of one architecture; a width means nothing where there is one layer."""
+    layers = {int(rung["depth"]) for rung in rungs}
+    hidden = [rung for rung in rungs if rung["depth"] > 1] or rungs
+    widths = sorted({int(rung["width"]) for rung in hidden})
+    span = " to ".join(f"{width}" for width in dict.fromkeys((widths[0], widths[-1])))
     parts = []
-    if convolutional and axis != "kernel":
-        parts.append(f"{first['kernel']:.0f} × {first['kernel']:.0f} filters")
-    if axis != "width":
-        parts.append(f"{widths[-1]} channels" if convolutional else f"hidden width {widths[-1]}")
-        if len(widths) > 1:
-            parts[-1] += f" (the largest of {', '.join(map(str, widths))})"
+    if "depth" not in told and len(layers) == 1:
+        parts.append(f"{min(layers)} layer{'s' if min(layers) > 1 else ''}")
+    if arch == "cnn" and "kernel" not in told:
+        sides = {f"{rung['kernel']:.0f}" for rung in rungs}
+        parts += [f"{side} × {side} filters" for side in sides if len(sides) == 1]
+    if "width" not in told:
+        parts.append(f"{span} channels" if arch == "cnn" else f"hidden width {span}")
     return ", ".join(parts)

@@ -24,7 +24,7 @@ NOTE_MARGIN = 0.06
 def new_figure(height: float, notes: list[str], width: float = WIDTH) -> Figure:
     """A figure with `height` inches of room above its `notes`, a paragraph each."""
     lines = [line for note in notes for line in _wrapped(note, width)]
-    total = height + NOTE_LINE * len(lines) + 2 * NOTE_MARGIN
+    total = height + note_height(notes, width)
     figure = Figure(figsize=(width, total))
     figure.text(
         NOTE_MARGIN / width,
@@ -35,6 +35,11 @@ def new_figure(height: float, notes: list[str], width: float = WIDTH) -> Figure:
         gid="note",
     )
     return figure
+
+
+def note_height(notes: list[str], width: float = WIDTH) -> float:
+    """Inches that `notes` take at the foot of a figure of `width` inches."""
+    return NOTE_LINE * sum(len(_wrapped(note, width)) for note in notes) + 2 * NOTE_MARGIN
 
 
 def add_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:

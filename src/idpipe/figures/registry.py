@@ -33,18 +33,39 @@ class Figure:
 
 
 _FCN = ("fcn_relu_depth", "fcn_linear_depth")
+_CNN, _KERNEL, _CHANNELS = ("cnn_depth",), ("cnn_kernel",), ("cnn_channels",)
+_FEW, _ALL, _COLOUR = ("few_examples",), ("all_examples",), ("colour",)
 
 FIGURES: dict[str, Figure] = {
     figure.name: figure
     for figure in (
-        Figure("fig02", "grids", _FCN, True, "3.1", "Outputs of fully connected networks"),
-        Figure("fig03", "grids", ("cnn_depth",), True, "3.2", "Predictions of CNNs over depth"),
-        Figure("fig04", "heatmaps", ("cnn_depth",), False, "3.2", "Correlation of CNNs"),
-        Figure("fig13", "grids", _FCN[:1], True, "E.3", "Predictions of multi-layer ReLU FCNs"),
+        Figure("fig01", "grids_examples", _ALL, True, "1", "Predictions after full training"),
+        Figure("fig02", "grids_fcn", _FCN, True, "3.1", "Outputs of fully connected networks"),
+        Figure("fig03", "grids_cnn", _CNN, True, "3.2", "Predictions of CNNs over depth"),
+        Figure("fig04", "heatmaps", _CNN, False, "3.2", "Correlation of CNNs"),
+        Figure("fig09", "grids_cnn", _KERNEL, True, "3.4", "Predictions over filter sizes"),
+        Figure("fig10", "grids_cnn", _CHANNELS, True, "3.4", "Predictions over channels"),
+        Figure("fig11", "grids_fcn", _FCN[1:], True, "E.1", "Predictions of linear FCNs"),
+        Figure("fig12", "grids_fcn", ("fcn_two_layer",), True, "E.2", "Two-layer ReLU networks"),
+        Figure("fig13", "grids_fcn", _FCN[:1], True, "E.3", "Predictions of multi-layer ReLU FCNs"),
         Figure("fig14", "heatmaps", _FCN, False, "E", "Correlation of ReLU and linear FCNs"),
+        Figure("fig25", "heatmaps", _KERNEL, False, "I", "Correlation over filter sizes"),
+        Figure("fig26", "grids_cnn", _KERNEL, True, "I", "Predictions over all filter sizes"),
+        Figure("fig27", "heatmaps", _CHANNELS, False, "I", "Correlation over channels"),
+        Figure("fig28", "grids_cnn", ("cnn_narrow_depth",), True, "I", "CNNs of 3 channels"),
+        Figure("fig31", "grids_training", ("cnn_init",), True, "I", "Initialization schemes"),
+        Figure("fig32", "grids_training", ("cnn_optimizer",), True, "I", "Optimizers"),
         Figure("fig33", "heatmaps", _FCN[1:], False, "J", "MSE of linear FCNs"),
         Figure("fig34", "heatmaps", _FCN[:1], False, "J", "MSE of ReLU FCNs"),
-        Figure("fig35", "heatmaps", ("cnn_depth",), False, "J", "MSE of CNNs"),
+        Figure("fig35", "heatmaps", _CNN, False, "J", "MSE of CNNs"),
+        Figure("fig36", "grids_training", _CNN, True, "K", "CNNs over depth, other seeds"),
+        Figure("fig37", "grids_training", ("cnn_other_image",), True, "K", "Other images"),
+        Figure("fig38", "grids_examples", _FEW, True, "L", "Training on 2 images"),
+        Figure("fig39", "grids_examples", _FEW, True, "L", "Training on 3 images"),
+        Figure("fig40", "grids_examples", _ALL, True, "L", "Training on the full training set"),
+        Figure("fig41", "grids_fcn", ("fcn_residual",), True, "N", "Residual FCNs"),
+        Figure("fig42", "grids_examples", _COLOUR, True, "O", "A colour image"),
+        Figure("fig43", "grids_examples", _COLOUR, True, "O", "Another colour image"),
         Figure(
             name="table1",
             module="parameters",

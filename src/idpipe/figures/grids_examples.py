@@ -1,0 +1,143 @@
+"""Predictions after training on two, three or all images, and in colour: Figs. 1, 38-40, 42, 43.
+
+FCNs are called by their hidden layers (H3; LinH3 where linear), CNNs by their layers (C5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+
+from idpipe.cells import SOURCES
+from idpipe.config import FigureStyle
+from idpipe.figures import ladder
+from idpipe.figures.grids import Panel, Sheet, Shown, absent, class_name, prediction_figure
+from idpipe.figures.ladder import Rung, networks
+from idpipe.figures.results import FigureError, Results
+
+RELU = [f"H{hidden}" for hidden in (0, 1, 3, 5, 7, 9)]
+LINEAR = [f"LinH{hidden}" for hidden in (1, 3, 5, 7, 9)]
+CNNS = [f"C{layers}" for layers in (3, 5, 10, 14, 20, 24)]
+"""The paper's networks of Figs. 38 to 40."""
+LEGEND = {
+    "H": "H: ReLU FCN and its hidden layers",
+    "LinH": "LinH: linear FCN",
+    "C": "C: CNN and its layers",
+}
+"""What the letters before a network's number mean."""
+OPENING = {"C20": "CNN 20", "H9": "FCN 10", "H0": "FCN 1"}
+"""The networks of Fig. 1, top to bottom, by their layers."""
+
+
+def fig01(results: Results, style: FigureStyle) -> Figure:
+    """Three architectures trained on the full training set (Fig. 1, Sec. 1).
+
+    Where the study lacks the CNN or the deep FCN, its deepest one stands in.
+    """
+    found = {code(rung): rung for rung in networks(results, "all_examples")}
+    picked = dict.fromkeys(_nearest(found, name) for name in OPENING)
+    shown = [
+        Shown(found[name], f"{str(found[name]['arch']).upper()} {found[name].value}", name)
+        for name in picked
+        if name in found
+    ]
+    labels = [row.label for row in shown]
+    lacks = (_all_images(shown[0].rung), absent(OPENING.values(), labels, "layers"))
+    return prediction_figure(
+        results, style, Sheet([Panel(shown)], "layers", _setting(shown), lacks)
+    )
+
+
+def fig38(results: Results, style: FigureStyle) -> Figure:
+    """Predictions of networks trained on 2 images (Fig. 38, Appendix L)."""
+    return _few(results, style, 2)
+
+
+def fig39(results: Results, style: FigureStyle) -> Figure:
+    """Predictions of networks trained on 3 images (Fig. 39, Appendix L)."""
+    return _few(results, style, 3)
+
+
+def fig40(results: Results, style: FigureStyle) -> Figure:
+    """Predictions of networks trained on the full training set (Fig. 40, Appendix L)."""
+    rungs = networks(results, "all_examples")
+    return _by_kind(results, style, rungs, RELU + LINEAR + CNNS, _all_images(rungs[0]))
+
+
+def fig42(results: Results, style: FigureStyle) -> Figure:
+    """Predictions in colour, the first training image (Fig. 42, Appendix O)."""
+    return _colour(results, style, 0)
+
+
+def fig43(results: Results, style: FigureStyle) -> Figure:
+    """Predictions in colour, the second training image (Fig. 43, Appendix O)."""
+    return _colour(results, style, 1)
+
+
+def code(rung: Rung) -> str:
+    """The paper's name for a network: `H9`, `LinH1`, `C20`; one layer has no activation."""
+    if rung["arch"] == "cnn":
+        return f"C{rung['depth']}"
+    linear = rung["activation"] == "linear" and rung["depth"] > 1
+    return f"{'Lin' if linear else ''}H{rung['depth'] - 1}"
+
+
+def _nearest(found: Mapping[str, Rung], name: str) -> str:
+    """`name`, or the deepest network of its kind; nothing in place of a single layer."""
+    alike = {kind: rung.value for kind, rung in found.items() if kind[0] == name[0]}
+    if name in found or name == "H0" or not alike:
+        return name
+    return max(alike, key=alike.__getitem__)
+
+
+def _few(results: Results, style: FigureStyle, count: int) -> Figure:
+    """The first set of `count` training images that the study has."""
+    rungs = [
+        rung
+        for rung in networks(results, "few_examples")
+        if rung["examples"] != "all" and len(rung["examples"].split()) == count
+    ]
+    if not rungs:
+        raise FigureError(
+            f"studies.few_examples.axes.data.examples: no value has {count} images; the figure "
+            "shows networks trained on as many"
+        )
+    alike = [rung for rung in rungs if rung["examples"] == rungs[0]["examples"]]
+    return _by_kind(results, style, alike, RELU + CNNS)
+
+
+def _colour(results: Results, style: FigureStyle, number: int) -> Figure:
+    rungs = networks(results, "colour")
+    images = list(dict.fromkeys(rung["examples"] for rung in rungs))
+    if number >= len(images):
+        raise FigureError(
+            f"studies.colour.axes.data.examples: {len(images)} training images; the figure shows "
+            f"networks trained on number {number + 1}"
+        )
+    alike = [rung for rung in rungs if rung["examples"] == images[number]]
+    return _by_kind(results, style, alike, (), f"training image: {class_name(alike[0])}")
+
+
+def _by_kind(
+    results: Results, style: FigureStyle, rungs: Sequence[Rung], wanted: Sequence[str], *also: str
+) -> Figure:
+    """ReLU FCNs, linear FCNs, then CNNs, each by depth."""
+    kinds = list(LEGEND)
+    rows = [Shown(rung, code(rung), code(rung).rstrip("0123456789")) for rung in rungs]
+    shown = sorted(rows, key=lambda row: (kinds.index(row.group), row.rung.value))
+    lacks = (*also, absent(wanted, [row.label for row in shown]))
+    legend = "; ".join(LEGEND[kind] for kind in kinds if kind in {row.group for row in shown})
+    setting = f"{legend}. {_setting(shown)}"
+    return prediction_figure(results, style, Sheet([Panel(shown)], "", setting, lacks))
+
+
+def _setting(shown: Sequence[Shown]) -> str:
+    return ladder.setting([row.rung for row in shown], ("depth",))
+
+
+def _all_images(rung: Rung) -> str:
+    """How many images `all` is; the first of them are the training images shown."""
+    counts = SOURCES[rung["source"]].per_class
+    number = f"{sum(counts):,} " if counts else ""
+    return f"trained on all {number}training images, the first of which are shown"

@@ -1,0 +1,113 @@
+"""Predictions of CNNs by how they were trained: Figs. 31, 32, 36 and 37."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from matplotlib.figure import Figure
+
+from idpipe.config import FigureStyle
+from idpipe.figures.grids import (
+    Panel,
+    Sheet,
+    absent,
+    class_name,
+    lettered,
+    prediction_figure,
+    rows_by,
+)
+from idpipe.figures.grids_cnn import DEPTHS
+from idpipe.figures.ladder import Ladder, ladder, networks
+from idpipe.figures.results import Results
+
+RUNS = 3
+"""Replicates of Fig. 36: the main text's and the paper's two extra runs."""
+INITS = {
+    "pytorch": "Default",
+    "xavier_normal": "Xavier normal",
+    "xavier_uniform": "Xavier uniform",
+    "kaiming_normal": "Kaiming normal",
+    "kaiming_uniform": "Kaiming uniform",
+    "orthogonal": "Orthogonal",
+}
+OPTIMIZERS = {
+    "sgd": "SGD",
+    "adagrad": "Adagrad",
+    "rmsprop": "RMSprop",
+    "adam": "Adam",
+    "adamax": "Adamax",
+}
+RATES = (
+    ("sgd", 0.01),
+    ("sgd", 0.001),
+    ("sgd", 0.0001),
+    ("adagrad", 0.001),
+    ("rmsprop", 0.0001),
+    ("adam", 0.0001),
+    ("adamax", 0.001),
+)
+"""The paper's optimizers and base rates (Appendix I)."""
+
+
+def fig31(results: Results, style: FigureStyle) -> Figure:
+    """Predictions of CNNs over depth by initialization (Fig. 31, Appendix I)."""
+    study = "cnn_init"
+    ladders = {
+        INITS.get(init, init): ladder(results, study, where={"init": init})
+        for init in dict.fromkeys(rung["init"] for rung in networks(results, study))
+    }
+    return _by_group(results, style, ladders, absent(INITS.values(), ladders))
+
+
+def fig32(results: Results, style: FigureStyle) -> Figure:
+    """Predictions of CNNs over depth by optimizer and base rate (Fig. 32, Appendix I)."""
+    study = "cnn_optimizer"
+    pairs = dict.fromkeys((rung["optimizer"], rung["lr"]) for rung in networks(results, study))
+    ladders = {
+        _rated(*pair): ladder(results, study, where={"optimizer": pair[0], "lr": pair[1]})
+        for pair in pairs
+    }
+    return _by_group(results, style, ladders, absent([_rated(*pair) for pair in RATES], ladders))
+
+
+def _rated(optimizer: str, rate: float) -> str:
+    return f"{OPTIMIZERS[optimizer]} {rate:g}"
+
+
+def _by_group(
+    results: Results, style: FigureStyle, ladders: Mapping[str, Ladder], lack: str
+) -> Figure:
+    """One grid, a group of rows per ladder with its name in two lines left of it."""
+    shown = [row for name, found in ladders.items() for row in rows_by(found.rungs, group=name)]
+    setting = " or ".join(dict.fromkeys(found.setting for found in ladders.values()))
+    names = {name: name.replace(" ", "\n") for name in ladders}
+    return prediction_figure(
+        results, style, Sheet([Panel(shown)], "layers", setting, (lack,), names)
+    )
+
+
+def fig36(results: Results, style: FigureStyle) -> Figure:
+    """Predictions of CNNs over depth in runs with other seeds (Fig. 36, Appendix K)."""
+    found = ladder(results, "cnn_depth")
+    runs = min(RUNS, *(rung.total for rung in found.rungs))
+    shown = rows_by(found.rungs)
+    panels = [Panel(shown, f"Replicate {run}", run) for run in range(runs)]
+    lacks = (absent(DEPTHS, {rung.value for rung in found.rungs}, "layers"),)
+    sheet = Sheet(panels, "layers", found.setting, lacks, side_by_side=True)
+    return prediction_figure(results, style, sheet)
+
+
+def fig37(results: Results, style: FigureStyle) -> Figure:
+    """Predictions of CNNs over depth, trained on other images (Fig. 37, Appendix K)."""
+    study = "cnn_other_image"
+    images = dict.fromkeys(rung["examples"] for rung in networks(results, study))
+    ladders = [ladder(results, study, where={"examples": image}) for image in images]
+    panels = [
+        Panel(rows_by(found.rungs), lettered(number, class_name(found.rungs[0])))
+        for number, found in enumerate(ladders)
+    ]
+    setting = " or ".join(dict.fromkeys(found.setting for found in ladders))
+    depths = {rung.value for found in ladders for rung in found.rungs}
+    lacks = (absent(DEPTHS, depths, "layers"),)
+    sheet = Sheet(panels, "layers", setting, lacks, side_by_side=True)
+    return prediction_figure(results, style, sheet)
