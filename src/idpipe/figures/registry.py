@@ -7,6 +7,9 @@ A new figure is one entry here and one function of the same name in the module i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+Analysis = Literal["layers", "classifier"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,8 @@ class Figure:
         images: whether it reads predictions and probes beside the run's tables.
         section: where the paper discusses it.
         title: what it shows, in one line.
+        analyses: what it reads of single layers: `layers` (views, distances from initialization),
+            `classifier` (error rates).
         suffixes: the files it is written to; `<name>_texts` gives those that are no pictures.
     """
 
@@ -29,6 +34,7 @@ class Figure:
     images: bool
     section: str
     title: str
+    analyses: tuple[Analysis, ...] = ()
     suffixes: tuple[str, ...] = ("png", "pdf")
 
 
