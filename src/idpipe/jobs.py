@@ -137,8 +137,8 @@ def analyse(folder: Path, probe_file: Path, out: Path) -> None:
     for cell, replicate, params, initial in _replicates(folder):
         rows.append(layerwise.distance_rows(cell, replicate, params, initial))
         found.append(layerwise.pictures(cell, replicate, params, initial, probe_set, device))
-    for name, most in (("viewed", None), ("viewed_resized", 1)):
-        places[name] = np.array(layerwise.viewed(probe_set.names, probe_set.kinds, most), int)
+    for name, counts in (("viewed", layerwise.VIEWED), ("viewed_resized", layerwise.RESIZED)):
+        places[name] = np.array(layerwise.viewed(probe_set.names, probe_set.kinds, counts), int)
     arrays = {name: np.stack([one[name] for one in found]) for name in found[0]}
     store.write_npz(out / "layers.npz", **places, **arrays)
     store.write_parquet(out / "layers.parquet", tables.LAYERS.conform(pd.concat(rows)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,22 +20,26 @@ VIEWS = ("singular", "correlated", "channel0")
 """Views of a hidden layer: top singular vector, channel most correlated with the input, channel 0
 (Appendix F)."""
 VIEWED = {"train": 1, "blend": 1, "unseen": 2, "out_of_domain": 1, "pattern": 2}
-"""How many probes of each kind are viewed layer by layer: all would be hundreds of megabytes."""
+RESIZED = {"train": 1, "unseen": 1, "out_of_domain": 1, "pattern": 1}
+"""How many probes of each kind are viewed layer by layer, at the training image's size and at
+others: all would be hundreds of megabytes."""
 PATTERNS = ("circle", "checkerboard", "stripes", "cross", "rings", "dots", "gradient", "noise")
 """Which patterns are viewed first; `flat` has no direction to correlate with, so comes last."""
 UPPER = (1, 2, 3, 6, 10)
 """Top layers that are fed with images (Figs. 22 to 24)."""
 
 
-def viewed(names: Sequence[str], kinds: Sequence[str], most: int | None = None) -> list[int]:
-    """Places of the probes that are viewed layer by layer; at most `most` of a kind."""
+def viewed(
+    names: Sequence[str], kinds: Sequence[str], counts: Mapping[str, int] = VIEWED
+) -> list[int]:
+    """Places of the probes that are viewed layer by layer, `counts` of each kind."""
     found = []
-    for kind, count in VIEWED.items():
+    for kind, count in counts.items():
         places = [place for place, other in enumerate(kinds) if other == kind]
         if kind == "pattern":
             rank = {name: number for number, name in enumerate(PATTERNS)}
             places.sort(key=lambda place: rank.get(names[place], len(rank)))
-        found += places[: count if most is None else min(count, most)]
+        found += places[:count]
     return found
 
 
@@ -100,8 +104,8 @@ def pictures(
 
     - `trained_<view>`, `untrained_<view>` for each of `VIEWS`; `trained_output`,
       `untrained_output`.
-    - `trained_singular_<size>`, `trained_output_<size>`: the first probe of each kind at another
-      size (Fig. 21).
+    - `trained_singular_<size>`, `trained_output_<size>`: the probes of `RESIZED` at another size
+      (Fig. 21).
     - `upper<k>_singular` [k - 1, n, h, w], `upper<k>_output` [n, c, h, w]: all named probes, fed
       to the top k layers (Appendix H.2).
 
@@ -117,7 +121,7 @@ def pictures(
         return {}
     after, before = (layers.placed(cell, p, device) for p in (params, initial))
     some = viewed(probes.names, probes.kinds)
-    fewer = viewed(probes.names, probes.kinds, most=1)
+    fewer = viewed(probes.names, probes.kinds, RESIZED)
     found: dict[str, np.ndarray] = {}
     inputs = _inputs(probes.named, replicate, after)
     for state, current in (("trained", after), ("untrained", before)):

@@ -141,6 +141,13 @@ class Results:
             mean, std = arrays["mean"], arrays["std"]
         return displayed(_pick(self._layer_array(cell_id, name), replicate, cell_id), mean, std)
 
+    def view_sizes(self, cell_id: str) -> list[int]:
+        """Sizes beside the training image's at which the cell's layers were looked at."""
+        prefix = "trained_singular_"
+        with np.load(self._evaluated(cell_id, "layers.npz")) as arrays:
+            names = [name for name in arrays.files if name.startswith(prefix)]
+        return sorted(int(name.removeprefix(prefix)) for name in names)
+
     def viewed(self, cell_id: str, which: str = "viewed") -> list[int]:
         """Places, among the named probes, of those viewed layer by layer."""
         return [int(place) for place in self._layer_array(cell_id, which)]
