@@ -19,7 +19,7 @@ from idpipe.figures.layergrid import (
     size_grid,
     view_grid,
 )
-from idpipe.figures.results import FigureError, Results
+from idpipe.figures.results import Results
 
 VIEWS = {
     "singular": "Top singular vector",
@@ -62,14 +62,13 @@ def fig21(results: Results, style: FigureStyle) -> Figure:
     networks = ladder(results, "cnn_depth")
     (rung,), missing = nearest(networks, (DEEPEST,))
     own, others = int(rung["size"]), results.view_sizes(rung.cell_id)
-    if not others:
-        raise FigureError("probes.sizes: fig21 needs a size beside the training image's")
+    alone = "" if others else "no other size in probes.sizes"
     grids = [
         size_grid(results, style, rung, f"{size} × {size}", None if size == own else size)
         for size in sorted({own, *others})
     ]
     setting = f"{layers_of(rung)}, {networks.setting}, trained on {own} × {own} pixels"
-    about = provenance(results, style, [rung], setting, missing)
+    about = provenance(results, style, [rung], setting, missing, alone)
     return panels_figure(grids, [about, f"{columns_of(grids[0])} {MEANING}"], side_by_side=True)
 
 
@@ -106,10 +105,8 @@ def narrow_and_wide(results: Results, style: FigureStyle, state: str) -> Figure:
     depth = min(depths, key=lambda has: abs(has - 5))
     networks = ladder(results, "cnn_channels", "width", {"depth": depth})
     narrow, *others = networks.rungs
-    if not others:
-        raise FigureError("studies.cnn_channels: needs two values of net.width")
-    wide = next((rung for rung in others if rung.value == WIDE), others[-1])
-    rungs = [narrow, wide]
+    wide = [rung for rung in others if rung.value == WIDE] or others[-1:]
+    rungs = [narrow, *wide]
     grids = [
         view_grid(results, style, rung, lettered(number, f"{rung.value} channels"), state=state)
         for number, rung in enumerate(rungs)

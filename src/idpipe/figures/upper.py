@@ -19,7 +19,10 @@ from idpipe.figures.layergrid import (
 )
 from idpipe.figures.results import FigureError, Results
 
-FED = "Inputs are fed to the lowest layer shown, repeated over the channels it expects."
+FED = (
+    "Inputs are fed to the lowest layer shown, repeated over the channels it expects; a network "
+    "that has no layer below is whole."
+)
 
 
 def fig22(results: Results, style: FigureStyle) -> Figure:
@@ -30,9 +33,8 @@ def fig22(results: Results, style: FigureStyle) -> Figure:
         output = results.layer_output(rung.cell_id, style.replicate, "upper1_output")
         rows.append(Row(f"{rung.value}", output, mark(rung, style)))
     about = provenance(results, style, networks.rungs, networks.setting)
-    whole = " The 1-layer network is whole." if networks.rungs[0].value == 1 else ""
     grid = Grid(_kinds(results, style, networks.rungs[0]), rows, "layers")
-    return grid_figure(grid, [about, f"Top layer alone. {FED}{whole}"])
+    return grid_figure(grid, [about, f"Top layer alone. {FED}"])
 
 
 def fig23(results: Results, style: FigureStyle) -> Figure:
@@ -56,9 +58,7 @@ def fig24(results: Results, style: FigureStyle) -> Figure:
     """Images fed to the top 3, 6 and 10 layers of the 20-layer CNN (Fig. 24)."""
     networks = ladder(results, "cnn_depth")
     (rung,), missing = nearest(networks, (DEEPEST,))
-    tops = [top for top in (3, 6, 10) if top < rung.value]
-    if not tops:
-        raise FigureError("studies.cnn_depth: fig24 needs a net.depth of at least 4")
+    tops = [top for top in (3, 6, 10) if top < rung.value] or [min(rung.value, 2)]
     rows = [_inputs(results, style, rung)]
     for top in tops:
         rows += _upper_rows(results, style, rung, top, f"top {top}")
