@@ -58,8 +58,8 @@ def fig05(results: Results, style: FigureStyle) -> Figure:
     ]
     figure = layout.new_figure(HEIGHT + AXIS + 0.1, notes)
     axes = layout.add_axes(figure, LEFT, 0.1, layout.WIDTH - LEFT - LEGEND, HEIGHT)
-    draw_curves(axes, found, 100)
-    _draw(axes, untrained, "red", f"{random.value}, untrained", 100, width=STRONG)
+    draw_curves(axes, found, 100.0)
+    _draw(axes, untrained, "red", f"{random.value}, untrained", 100.0, width=STRONG)
     chance = results.layers(random.replicates, "chance", "untrained")["value"].mean()
     axes.axhline(100 * chance, color="0.4", linestyle="--", linewidth=0.7)
     axes.set(xlabel="layer", ylabel="error rate (%)", ylim=(0, 100))

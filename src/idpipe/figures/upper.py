@@ -58,7 +58,7 @@ def fig24(results: Results, style: FigureStyle) -> Figure:
     """Images fed to the top 3, 6 and 10 layers of the 20-layer CNN (Fig. 24)."""
     networks = ladder(results, "cnn_depth")
     (rung,), missing = nearest(networks, (DEEPEST,))
-    tops = [top for top in (3, 6, 10) if top < rung.value] or [min(rung.value, 2)]
+    tops = [top for top in (3, 6, 10) if top < rung.value] or [min(int(rung.value), 2)]
     rows = [_inputs(results, style, rung)]
     for top in tops:
         rows += _upper_rows(results, style, rung, top, f"top {top}")
@@ -86,4 +86,4 @@ def _upper_rows(
     """A row for each of the top `top` layers, labelled with its number in the whole network."""
     hidden = results.views(rung.cell_id, style.replicate, f"upper{top}_singular")
     output = results.layer_output(rung.cell_id, style.replicate, f"upper{top}_output")
-    return layer_rows(hidden, output, rung.value - top + 1, mark(rung, style), group)
+    return layer_rows(hidden, output, int(rung.value) - top + 1, mark(rung, style), group)
