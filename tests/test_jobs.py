@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from idpipe import engine, jobs, store, tables
+from idpipe import engine, jobs, nets, store, tables
 from idpipe.cells import cell_from_json
 from idpipe.config import load
 from idpipe.data import training_images
@@ -201,3 +201,87 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
         store.write(path, fail)
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["result"]
+
+
+# --- layers ----------------------------------------------------------------------------------
+
+LAYERED = {
+    "run": "layered",
+    "defaults": {"replicates": 2, "max_steps": 40},
+    "studies": {
+        "cnn_depth": {"base": {"net": {"arch": "cnn", "width": 3}}, "axes": {"net.depth": [1, 3]}},
+        "cnn_channels": {"base": {"net": {"arch": "cnn", "width": 4, "depth": 2}}},
+        "another": {"base": {"net": {"arch": "cnn", "width": 5, "depth": 2}}},
+    },
+    "probes": {
+        "rho": [0],
+        "n_per_rho": 1,
+        "sizes": [7],
+        "classifier_train_per_class": 4,
+        "classifier_test_per_class": 3,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def layered(tmp_path_factory) -> Targets:
+    """A tiny run with studies whose figures look at layers, and one whose do not."""
+    targets = Targets(load({**LAYERED, "results": str(tmp_path_factory.mktemp("layered"))}))
+    for cell_id in targets.plan.cells:
+        jobs.run_cell(targets, cell_id, lambda line: None)
+    return targets
+
+
+def test_layers_are_looked_at_where_a_figure_asks_for_it(layered):
+    members = {name: [c.cell_id for c in cells] for name, cells in layered.plan.studies.items()}
+    assert layered.analysed("classifier") == members["cnn_depth"]
+    assert layered.analysed("layers") == members["cnn_depth"] + members["cnn_channels"]
+    for cell_id in layered.plan.cells:
+        names = {path.name for path in layered.evaluation(cell_id).iterdir()}
+        assert ("classifier.parquet" in names) == (cell_id in members["cnn_depth"])
+        assert ({"layers.parquet", "layers.npz"} <= names) == (cell_id not in members["another"])
+
+
+def test_the_table_of_layers_holds_what_was_asked_for(layered, tmp_path):
+    analysed = {name: layered.analysed(name) for name in ("layers", "classifier")}
+    tables.collect(
+        {name: [c.cell_id for c in cells] for name, cells in layered.plan.studies.items()},
+        layered.layout.root / "cells",
+        {cell_id: layered.evaluation(cell_id).name for cell_id in layered.plan.cells},
+        tmp_path,
+        analysed,
+    )
+    frame = pd.read_parquet(tmp_path / "layers.parquet")
+    for column in tables.LAYERS.columns:
+        assert str(frame[column.name].dtype) == column.type, column.name
+    assert not frame.duplicated(["cell_id", "replicate", "layer", "state", "quantity"]).any()
+    counts = frame.groupby("quantity").size()
+    # Two replicates; 1 + 3 + 2 layers; each layer and the input, trained and untrained.
+    assert dict(counts) == {"chance": 4, "distance": 12, "error_rate": 2 * 2 * (2 + 4)}
+    assert (frame.query("quantity == 'chance'")["value"] == 0.9).all()
+    inputs = frame.query("quantity == 'error_rate' and layer == 0")["value"]
+    assert inputs.nunique() == 1 and 0 < inputs.iloc[0] < 0.9
+
+
+def test_the_untrained_network_is_the_one_the_kept_attempt_started_from(layered, tmp_path):
+    cell_id = layered.analysed("layers")[1]
+    folder = tmp_path / cell_id
+    folder.mkdir()
+    for name in ("cell.json", "weights.safetensors"):
+        (folder / name).write_bytes((layered.layout.cell(cell_id) / name).read_bytes())
+    status = json.loads((layered.layout.cell(cell_id) / "status.json").read_text())
+    status["replicates"][1]["restart"] = 2
+    store.write_json(folder / "status.json", status)
+    jobs.analyse(folder, layered.probes(cell_id), tmp_path / "out")
+    frame = pd.read_parquet(tmp_path / "out/layers.parquet")
+    cell, after = store.read_cell(folder), jobs.read_params(folder)
+    for replicate, restart in ((0, status["replicates"][0]["restart"]), (1, 2)):
+        before = nets.initial_params(cell, [replicate], restart)
+        for layer in range(3):
+            start = before[f"weight.{layer}"][0].double()
+            moved = (after[f"weight.{layer}"][replicate].double() - start).norm() / start.norm()
+            rows = frame.query("replicate == @replicate and layer == @layer + 1")
+            assert rows["value"].item() == pytest.approx(float(moved))
+    arrays = np.load(tmp_path / "out/layers.npz")
+    assert arrays["trained_singular"].shape[:2] == (2, 2)
+    assert arrays["trained_singular_7"].shape[-1] == 7

@@ -13,7 +13,12 @@ import pytest
 import yaml
 from PIL import Image
 
+from idpipe.figures.registry import FIGURES
+
 REPOSITORY = Path(__file__).parents[1]
+
+
+CLASSIFIER = {"classifier_train_per_class": 4, "classifier_test_per_class": 2}
 
 
 def tiny(**changes) -> dict:
@@ -29,7 +34,7 @@ def tiny(**changes) -> dict:
             "fcn_linear_depth": {"base": linear, "axes": {"net.depth": [1, 2]}},
             "cnn_depth": {"base": cnn, "axes": {"net.depth": [1, 2]}},
         },
-        "probes": {"rho": [0, 1], "n_per_rho": 2},
+        "probes": {**CLASSIFIER, "rho": [0, 1], "n_per_rho": 2},
         **changes,
     }
 
@@ -65,7 +70,9 @@ def done(tmp_path_factory) -> Path:
 
 def test_every_figure_is_there(done):
     figures = done / "results/tiny/figures"
-    names = ["fig02", "fig03", "fig04", "fig13", "fig14", "fig33", "fig34", "fig35", "table1"]
+    studies = set(tiny()["studies"])
+    names = [name for name, figure in FIGURES.items() if studies.issuperset(figure.studies)]
+    assert {"fig02", "fig03", "fig05", "fig19", "fig24", "table1"} <= set(names)
     for name in names:
         assert (figures / f"{name}.pdf").read_bytes().startswith(b"%PDF")
         with Image.open(figures / f"{name}.png") as picture:
@@ -90,6 +97,7 @@ def test_one_depth_changed_trains_one_cell(done):
     settings["studies"]["cnn_depth"]["axes"]["net.depth"] = [1, 3]
     found = jobs(done, settings, "all_figures")
     assert (found["train"], found["evaluate"], found["collect"]) == (1, 1, 1)
+    assert found["layers"] == found["classifier"] == 1
     assert found["prepare"] == found["probes"] == 0
 
 
@@ -107,11 +115,18 @@ def test_a_study_left_out_leaves_out_its_figures(tmp_path):
 def test_a_figure_trains_the_cells_of_its_studies_alone(tmp_path):
     found = jobs(tmp_path, tiny(), "fig03")
     assert (found["train"], found["evaluate"], found["fig03"]) == (2, 2, 1)
-    assert found["collect"] == found["fig02"] == 0
+    assert found["collect"] == found["fig02"] == found["layers"] == found["classifier"] == 0
+
+
+def test_figures_of_layers_look_at_the_cells_they_show(tmp_path):
+    found = jobs(tmp_path, tiny(), "fig05")
+    assert (found["train"], found["classifier"], found["layers"]) == (2, 2, 0)
+    found = jobs(tmp_path, tiny(), "fig19")
+    assert (found["train"], found["classifier"], found["layers"]) == (6, 0, 6)
 
 
 def test_another_rho_grid_trains_nothing(done):
-    settings = tiny(probes={"rho": [0, 0.5, 1], "n_per_rho": 2})
+    settings = tiny(probes={**CLASSIFIER, "rho": [0, 0.5, 1], "n_per_rho": 2})
     found = jobs(done, settings, "all_figures")
     assert (found["train"], found["evaluate"], found["probes"]) == (0, 6, 1)
 

@@ -55,6 +55,7 @@ Confidence = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False), ONE_ZERO]
 # Probes are drawn and kept for every cell, so a slip of the keyboard must not ask for millions.
 Count = Annotated[int, Strict(), Field(ge=1, le=10_000)]
 CountOrNone = Annotated[int, Strict(), Field(ge=0, le=1_000)]
+PerClass = Annotated[int, Strict(), Field(ge=1, le=1_000_000)] | None
 Pixels = Annotated[int, Strict(), Field(ge=1, le=4_096)]
 PatternName = Literal[
     "flat",
@@ -122,6 +123,14 @@ class ProbeSpec(Spec):
     )
     sizes: tuple[Pixels, ...] = Field(
         (), description="further sizes of the named probes, in pixels; CNNs only"
+    )
+    classifier_train_per_class: PerClass = Field(
+        None,
+        description="images of each class, from the training set, that the averaging classifier "
+        "of Fig. 5 weighs; null: all",
+    )
+    classifier_test_per_class: PerClass = Field(
+        None, description="images of each class, from the test set, that it classifies; null: all"
     )
     seed: Seed = Field(0, description="seed of the random probes and of the picks")
 

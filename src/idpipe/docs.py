@@ -102,7 +102,7 @@ TABLES_INTRODUCTION = """\
 
 # Tables
 
-A run's results are four tidy tables in `results/<run>/tables/`. `cell_id` and `replicate` lead from
+A run's results are five tidy tables in `results/<run>/tables/`. `cell_id` and `replicate` lead from
 any row to the folder `results/cells/<cell_id>/` it came from; `studies` says which cells a study
 asks for, and cells are shared between studies. Pixels, and with them errors, are on the
 standardized scale (Appendix A of the paper).

@@ -1,4 +1,4 @@
-"""The steps of the pipeline on files: prepare, probe, train, evaluate.
+"""The steps of the pipeline on files: prepare, probe, train, evaluate, analyse layers.
 
 Each reads what the step before it wrote and writes its own result; the workflow and the command
 line both call these.
@@ -10,20 +10,23 @@ import importlib.metadata
 import platform
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from idpipe import __version__, data, engine, probes, store, tables
+from idpipe import __version__, data, engine, layers, layerwise, nets, probes, store, tables
 from idpipe import evaluate as evaluation
 from idpipe.cells import Cell
+from idpipe.config import ProbeSpec
 from idpipe.data import training_images
 from idpipe.engine import Outcome, Trained
 from idpipe.errors import StoreError
+from idpipe.figures.registry import Analysis
 from idpipe.nets import Params
 from idpipe.probes import ProbeSet
 from idpipe.targets import Targets
@@ -121,8 +124,54 @@ def evaluate(folder: Path, probe_file: Path, correlation: str, out: Path) -> Non
     store.write_parquet(out / "metrics.parquet", tables.METRICS.conform(metrics))
 
 
+def analyse(folder: Path, probe_file: Path, out: Path) -> None:
+    """Write layers.parquet (distances) and layers.npz (views) of a trained cell.
+
+    The untrained network is that of the attempt kept, after `status.json`'s restarts.
+    """
+    torch.set_num_threads(1)
+    probe_set, device = ProbeSet.load(probe_file), engine.choose_device()
+    rows: list[pd.DataFrame] = []
+    found: list[dict[str, np.ndarray]] = []
+    places: dict[str, np.ndarray] = {}
+    for cell, replicate, params, initial in _replicates(folder):
+        rows.append(layerwise.distance_rows(cell, replicate, params, initial))
+        found.append(layerwise.pictures(cell, replicate, params, initial, probe_set, device))
+    for name, counts in (("viewed", layerwise.VIEWED), ("viewed_resized", layerwise.RESIZED)):
+        places[name] = np.array(layerwise.viewed(probe_set.names, probe_set.kinds, counts), int)
+    arrays = {name: np.stack([one[name] for one in found]) for name in found[0]}
+    store.write_npz(out / "layers.npz", **places, **arrays)
+    store.write_parquet(out / "layers.parquet", tables.LAYERS.conform(pd.concat(rows)))
+
+
+def classify(folder: Path, source: Path, spec: ProbeSpec, out: Path) -> None:
+    """Write classifier.parquet: what a trained cell's layers still tell of an image's class."""
+    torch.set_num_threads(1)
+    train, test = data.load_split(source, "train"), data.load_split(source, "test")
+    few = (
+        layers.first_per_class(train, spec.classifier_train_per_class),
+        layers.first_per_class(test, spec.classifier_test_per_class),
+    )
+    device = engine.choose_device()
+    rows: list[pd.DataFrame] = []
+    for cell, replicate, params, initial in _replicates(folder):
+        rows.append(layerwise.chance_row(cell, replicate, few[1]))
+        for state, current in (("trained", params), ("untrained", initial)):
+            rows.append(layerwise.error_rows(cell, replicate, current, state, few, device))
+    store.write_parquet(out / "classifier.parquet", tables.LAYERS.conform(pd.concat(rows)))
+
+
+def _replicates(folder: Path) -> Iterator[tuple[Cell, int, Params, Params]]:
+    """Cell, replicate, its parameters after training and before it, one replicate at a time."""
+    cell, params = store.read_cell(folder), read_params(folder)
+    for told in store.read_json(folder / "status.json")["replicates"]:
+        replicate, restart = told["replicate"], told["restart"]
+        own = {name: value[[replicate]] for name, value in params.items()}
+        yield cell, replicate, own, nets.initial_params(cell, [replicate], restart)
+
+
 def run_cell(targets: Targets, cell_id: str, show: Callable[[str], None]) -> None:
-    """Do what is missing of one cell: prepare its sources, draw its probes, train, evaluate."""
+    """Do what is missing of one cell: its sources, its probes, training, evaluation, analyses."""
     layout, cell = targets.layout, targets.plan.cells[cell_id]
     probe_file, out = targets.probes(cell_id), targets.evaluation(cell_id)
     probe_target = targets.probe_sets[targets.probe_hashes[cell_id]]
@@ -141,3 +190,13 @@ def run_cell(targets: Targets, cell_id: str, show: Callable[[str], None]) -> Non
         train(cell, layout.source(probe_target.source), layout.cell(cell_id), show)
     if not (out / "metrics.parquet").is_file():
         evaluate(layout.cell(cell_id), probe_file, targets.config.probes.correlation, out)
+    analyses: dict[Analysis, Callable[[], None]] = {
+        "layers": lambda: analyse(layout.cell(cell_id), probe_file, out),
+        "classifier": lambda: classify(
+            layout.cell(cell_id), layout.source(probe_target.source), targets.config.probes, out
+        ),
+    }
+    for name, run in analyses.items():
+        files = targets.analysis_files(cell_id, name)
+        if cell_id in targets.analysed(name) and not all(path.is_file() for path in files):
+            run()

@@ -41,6 +41,8 @@ class Table:
         return frame[[c.name for c in self.columns]].astype({c.name: c.type for c in self.columns})
 
 
+NONE: Mapping[str, Sequence[str]] = {}
+
 _CELL_ID = Column("cell_id", "str", "", "the cell; folder name below results/cells")
 _REPLICATE = Column("replicate", "int64", "", "replicate of the cell, from 0")
 
@@ -113,7 +115,26 @@ HISTORY = Table(
         Column("lr", "float64", "", "learning rate of the step"),
     ),
 )
-TABLES = (CELLS, STUDIES, METRICS, HISTORY)
+LAYERS = Table(
+    "layers",
+    "one quantity of one layer of one replicate; cells of the figures that read it alone",
+    (
+        _CELL_ID,
+        _REPLICATE,
+        Column("layer", "int64", "", "layer, from 1 at the bottom; 0 is the input itself"),
+        Column("state", "str", "", "`trained`, or `untrained`: the attempt kept, at step 0"),
+        Column(
+            "quantity",
+            "str",
+            "",
+            "`error_rate` of the averaging classifier (Fig. 5); `chance`, the error rate of always "
+            "naming the largest class (layer 0 only); `distance` of the weights from "
+            "initialization, ‖W − W₀‖ / ‖W₀‖ (Fig. 19)",
+        ),
+        Column("value", "float64", "", "its value; NaN where the replicate diverged"),
+    ),
+)
+TABLES = (CELLS, STUDIES, METRICS, HISTORY, LAYERS)
 
 
 def history(cell: Cell, curves: History) -> pd.DataFrame:
@@ -132,13 +153,17 @@ def history(cell: Cell, curves: History) -> pd.DataFrame:
 
 
 def collect(
-    studies: Mapping[str, Sequence[str]], cells: Path, evaluations: Mapping[str, str], out: Path
+    studies: Mapping[str, Sequence[str]],
+    cells: Path,
+    evaluations: Mapping[str, str],
+    out: Path,
+    analysed: Mapping[str, Sequence[str]] = NONE,
 ) -> None:
-    """Write what `gather` finds to `out`/{cells,studies,metrics,history}.parquet.
+    """Write what `gather` finds to `out`/{cells,studies,metrics,history,layers}.parquet.
 
     Raises StoreError where a cell is missing or damaged; nothing is written then.
     """
-    for name, frame in gather(studies, cells, evaluations).items():
+    for name, frame in gather(studies, cells, evaluations, analysed=analysed).items():
         store.write_parquet(out / f"{name}.parquet", frame)
 
 
@@ -147,6 +172,7 @@ def gather(
     cells: Path,
     evaluations: Mapping[str, str],
     wanted: Sequence[Table] = TABLES,
+    analysed: Mapping[str, Sequence[str]] = NONE,
 ) -> dict[str, pd.DataFrame]:
     """The tables of some studies, by name.
 
@@ -155,6 +181,7 @@ def gather(
         cells: folder of all cells.
         evaluations: cell id -> name of its evaluation folder.
         wanted: which tables.
+        analysed: name of a layer-wise analysis (`layers`, `classifier`) -> cell ids it was made of.
 
     Raises:
         StoreError: a cell or its evaluation is missing or damaged.
@@ -171,6 +198,14 @@ def gather(
             [_checked(cells / i / evaluations[i] / "metrics.parquet", i) for i in ids]
         ),
         HISTORY: lambda: pd.concat([_checked(cells / i / "history.parquet", i) for i in ids]),
+        LAYERS: lambda: pd.concat(
+            [pd.DataFrame(columns=[column.name for column in LAYERS.columns])]
+            + [
+                _checked(cells / i / evaluations[i] / f"{analysis}.parquet", i)
+                for analysis, members in analysed.items()
+                for i in members
+            ]
+        ),
     }
     return {table.name: table.conform(read[table]()) for table in wanted}
 

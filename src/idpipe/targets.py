@@ -8,9 +8,15 @@ from pathlib import Path
 
 from idpipe.cells import Cell, DataSpec
 from idpipe.config import Plan, out_of_domain_source, source_key
-from idpipe.figures.registry import FIGURES
+from idpipe.figures.registry import FIGURES, Analysis
 from idpipe.probes import probe_hash
 from idpipe.store import Layout
+
+ANALYSIS_FILES: dict[Analysis, tuple[str, ...]] = {
+    "layers": ("layers.parquet", "layers.npz"),
+    "classifier": ("classifier.parquet",),
+}
+"""Files of each layer-wise analysis, in a cell's evaluation folder."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,21 @@ class Targets:
         """Everything that is written for a figure."""
         folder = self.layout.figures(self.config.run)
         return [folder / f"{name}.{suffix}" for suffix in FIGURES[name].suffixes]
+
+    def analysed(self, analysis: Analysis) -> list[str]:
+        """Ids of the cells whose layers the figures that can be drawn ask `analysis` of."""
+        return list(
+            dict.fromkeys(
+                cell_id
+                for name, figure in FIGURES.items()
+                if analysis in figure.analyses and not self.lacking(name)
+                for cell_id in self.figure_cells(name)
+            )
+        )
+
+    def analysis_files(self, cell_id: str, analysis: Analysis) -> list[Path]:
+        """Everything that an analysis writes for a cell."""
+        return [self.evaluation(cell_id) / name for name in ANALYSIS_FILES[analysis]]
 
     def figure_cells(self, name: str) -> list[str]:
         """Ids of the cells that a figure shows."""

@@ -1,4 +1,4 @@
-"""Tables: everything a run measured, in four Parquet files."""
+"""Tables: everything a run measured, in five Parquet files."""
 
 
 rule collect:
@@ -6,11 +6,13 @@ rule collect:
         metrics=[TARGETS.evaluation(cell) / "metrics.parquet" for cell in PLAN.cells],
         status=[TARGETS.layout.cell(cell) / "status.json" for cell in PLAN.cells],
         history=[TARGETS.layout.cell(cell) / "history.parquet" for cell in PLAN.cells],
+        layers=analysis_files("layers") + analysis_files("classifier"),
     output:
         cells=ensure(TABLES / "cells.parquet", non_empty=True),
         studies=ensure(TABLES / "studies.parquet", non_empty=True),
         metrics=ensure(TABLES / "metrics.parquet", non_empty=True),
         history=ensure(TABLES / "history.parquet", non_empty=True),
+        layers=ensure(TABLES / "layers.parquet", non_empty=True),
     log:
         RESULTS / PLAN.config.run / "logs/collect.log",
     benchmark:
@@ -25,6 +27,7 @@ rule collect:
                     name: [cell.cell_id for cell in cells] for name, cells in PLAN.studies.items()
                 },
                 "evaluations": {cell: TARGETS.evaluation(cell).name for cell in PLAN.cells},
+                "analysed": {name: TARGETS.analysed(name) for name in ["layers", "classifier"]},
             }
         ),
     message:

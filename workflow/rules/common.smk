@@ -53,6 +53,17 @@ def probe_params(key):
     )
 
 
+def source_folder(cell):
+    """Where the images that a cell trains on are prepared."""
+    return TARGETS.layout.source(source_key(PLAN.cells[cell].data))
+
+
+def analysis_files(analysis):
+    """The files of a layer-wise analysis that the run's table reads."""
+    cells = TARGETS.analysed(analysis)
+    return [TARGETS.evaluation(cell) / f"{analysis}.parquet" for cell in cells]
+
+
 def figure_inputs(name):
     """What its cells came to, and for an image grid what they predicted."""
     if TARGETS.lacking(name):
@@ -65,6 +76,11 @@ def figure_inputs(name):
             TARGETS.layout.cell(cell) / "cell.json",
             TARGETS.layout.cell(cell) / "status.json",
             *[TARGETS.evaluation(cell) / file for file in files],
+            *[
+                path
+                for analysis in FIGURES[name].analyses
+                for path in TARGETS.analysis_files(cell, analysis)
+            ],
         ]
     ]
 

@@ -1,4 +1,4 @@
-"""Evaluation: every replicate of a cell on its probe set."""
+"""Evaluation: every replicate of a cell on its probe set, and what its single layers do."""
 
 
 rule evaluate:
@@ -22,3 +22,51 @@ rule evaluate:
         "evaluating {wildcards.cell}"
     script:
         "../scripts/evaluate.py"
+
+
+rule layers:
+    input:
+        spec=RESULTS / "cells/{cell}/cell.json",
+        weights=RESULTS / "cells/{cell}/weights.safetensors",
+        status=RESULTS / "cells/{cell}/status.json",
+        probes=lambda wildcards: ancient(TARGETS.probes(wildcards.cell)),
+    output:
+        table=ensure(RESULTS / "cells/{cell}/eval-{probes}/layers.parquet", non_empty=True),
+        views=ensure(RESULTS / "cells/{cell}/eval-{probes}/layers.npz", non_empty=True),
+    log:
+        RESULTS / "logs/layers/{cell}-{probes}.log",
+    benchmark:
+        RESULTS / "benchmarks/layers/{cell}-{probes}.tsv"
+    threads: JOB_THREADS
+    resources:
+        mem_mb=lambda wildcards: 1500 + PLAN.cells[wildcards.cell].memory_bytes // 2**20,
+    message:
+        "looking at the layers of {wildcards.cell}"
+    script:
+        "../scripts/layers.py"
+
+
+rule classifier:
+    input:
+        spec=RESULTS / "cells/{cell}/cell.json",
+        weights=RESULTS / "cells/{cell}/weights.safetensors",
+        status=RESULTS / "cells/{cell}/status.json",
+        train=lambda wildcards: ancient(source_folder(wildcards.cell) / "train.npz"),
+        test=lambda wildcards: ancient(source_folder(wildcards.cell) / "test.npz"),
+    output:
+        # The evaluation's hash covers how many images of each class.
+        ensure(RESULTS / "cells/{cell}/eval-{probes}/classifier.parquet", non_empty=True),
+    log:
+        RESULTS / "logs/classifier/{cell}-{probes}.log",
+    benchmark:
+        RESULTS / "benchmarks/classifier/{cell}-{probes}.tsv"
+    priority: lambda wildcards: PLAN.cells[wildcards.cell].work
+    threads: JOB_THREADS
+    resources:
+        mem_mb=lambda wildcards: 3000 + PLAN.cells[wildcards.cell].memory_bytes // 2**20,
+    params:
+        probes=PLAN.config.probes.model_dump_json(),
+    message:
+        "classifying by the layers of {wildcards.cell}"
+    script:
+        "../scripts/classifier.py"

@@ -13,4 +13,5 @@ with job("collect", snakemake.log[0]):
         Path(snakemake.input.status[0]).parents[1],
         members["evaluations"],
         Path(snakemake.output.cells).parent,
+        members["analysed"],
     )

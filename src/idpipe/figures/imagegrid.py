@@ -28,8 +28,9 @@ CAPTIONS = {
     "out_of_domain": "out of domain",
     "pattern": "patterns",
 }
-HEADER, TITLE, MARGIN, GAP = 0.36, 0.17, 0.05, 0.06
-"""Inches above the tiles, for a grid's title above that, around all, and between label and tile."""
+HEADER, BARE, TITLE, MARGIN, GAP = 0.36, 0.22, 0.17, 0.05, 0.06
+"""Inches above the tiles, above them without captions, for a grid's title above that, around all,
+and between label and tile."""
 SPACE, FIRST_SPACE, GROUP_SPACE = 0.05, 0.28, 0.12
 """Gaps in tiles: between tiles; more after the first group (training images, inputs), and some
 more after each further one."""
@@ -39,13 +40,15 @@ more after each further one."""
 class Row:
     """Images of shape (n, h, w, c) in [0, 1], and what stands left of them.
 
-    `mark` is printed in red below the label. Neighbours of different `group` are set apart.
+    `mark` is printed in red below the label. Neighbours of different `group` are set apart. Images
+    of one channel have the colours of `colormap`.
     """
 
     label: str
     images: Images
     mark: str = ""
     group: str = "networks"
+    colormap: str = "gray"
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Grid:
         heading: what the row labels count.
         title: printed above the grid, such as `(a) 5 layers`.
         names: group of rows -> what stands left of its rows' labels.
+        captions: kind -> what stands above its columns; nothing does where that is empty.
     """
 
     kinds: Sequence[str]
@@ -65,6 +69,7 @@ class Grid:
     heading: str = ""
     title: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
+    captions: Mapping[str, str] = field(default_factory=lambda: CAPTIONS)
 
     @property
     def lefts(self) -> list[float]:
@@ -89,7 +94,8 @@ class Grid:
     @property
     def header(self) -> float:
         """Inches above the tiles."""
-        return HEADER + (TITLE if self.title else 0)
+        captioned = any(self.captions.get(kind, kind) for kind in self.kinds)
+        return (HEADER if captioned else BARE) + (TITLE if self.title else 0)
 
     @property
     def label_width(self) -> float:
@@ -137,7 +143,7 @@ def draw_grid(figure: Figure, grid: Grid, left: float, top: float, tile: float) 
     axes.axis("off")
     for row, y in zip(grid.rows, grid.tops, strict=True):
         for image, x in zip(row.images, grid.lefts, strict=True):
-            _draw_tile(axes, image, x, y)
+            _draw_tile(axes, image, x, y, row.colormap)
         layout.label_row(axes, -GAP / tile, y + 0.5, row.label, row.mark)
     _frame_tiles(axes, grid)
     _caption_columns(axes, grid, tile)
@@ -151,11 +157,13 @@ def draw_grid(figure: Figure, grid: Grid, left: float, top: float, tile: float) 
     return axes
 
 
-def _draw_tile(axes: Axes, image: Float[np.ndarray, "h w c"], x: float, y: float) -> None:
-    """An image, gray or RGB; one that is not finite is a crossed panel."""
+def _draw_tile(
+    axes: Axes, image: Float[np.ndarray, "h w c"], x: float, y: float, colormap: str
+) -> None:
+    """An image of one channel, or RGB; one that is not finite is a crossed panel."""
     if np.isfinite(image).all():
         shown = image[..., 0] if image.shape[-1] == 1 else image
-        axes.imshow(shown, cmap="gray", vmin=0, vmax=1, extent=(x, x + 1, y + 1, y))
+        axes.imshow(shown, cmap=colormap, vmin=0, vmax=1, extent=(x, x + 1, y + 1, y))
         return
     axes.add_patch(Rectangle((x, y), 1, 1, facecolor="0.93", gid="crossed"))
     for ends in ((y, y + 1), (y + 1, y)):
@@ -177,10 +185,12 @@ def _caption_columns(axes: Axes, grid: Grid, tile: float) -> None:
     axes.text(y, y - 0.05 / tile, grid.heading, ha="right", va="baseline", gid="heading", **small)
     placed = zip(grid.kinds, grid.lefts, strict=True)
     for kind, members in itertools.groupby(placed, key=lambda column: column[0]):
+        caption = grid.captions.get(kind, kind)
+        if not caption:
+            continue
         lefts = [x for _, x in members]
         start, end = lefts[0], lefts[-1] + 1
         axes.plot((start, end), (y, y), color="0.4", linewidth=0.6, clip_on=False, gid="bracket")
-        caption = CAPTIONS.get(kind, kind)
         if layout.text_width(caption, layout.SMALL_SIZE) > (end - start) * tile:
             caption = "\n".join(caption.rsplit(" ", 1))
         # Baselines in line, whether or not a caption has descenders.

@@ -7,6 +7,9 @@ A new figure is one entry here and one function of the same name in the module i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+Analysis = Literal["layers", "classifier"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,8 @@ class Figure:
         images: whether it reads predictions and probes beside the run's tables.
         section: where the paper discusses it.
         title: what it shows, in one line.
+        analyses: what it reads of single layers: `layers` (views, distances from initialization),
+            `classifier` (error rates).
         suffixes: the files it is written to; `<name>_texts` gives those that are no pictures.
     """
 
@@ -29,11 +34,13 @@ class Figure:
     images: bool
     section: str
     title: str
+    analyses: tuple[Analysis, ...] = ()
     suffixes: tuple[str, ...] = ("png", "pdf")
 
 
 _FCN = ("fcn_relu_depth", "fcn_linear_depth")
 _CNN, _KERNEL, _CHANNELS = ("cnn_depth",), ("cnn_kernel",), ("cnn_channels",)
+_LAYERS: tuple[Analysis, ...] = ("layers",)
 _FEW, _ALL, _COLOUR = ("few_examples",), ("all_examples",), ("colour",)
 
 FIGURES: dict[str, Figure] = {
@@ -43,16 +50,38 @@ FIGURES: dict[str, Figure] = {
         Figure("fig02", "grids_fcn", _FCN, True, "3.1", "Outputs of fully connected networks"),
         Figure("fig03", "grids_cnn", _CNN, True, "3.2", "Predictions of CNNs over depth"),
         Figure("fig04", "heatmaps", _CNN, False, "3.2", "Correlation of CNNs"),
+        Figure(
+            "fig05",
+            "layercurves",
+            _CNN,
+            False,
+            "3.2",
+            "What layers tell of the class",
+            ("classifier",),
+        ),
         Figure("fig09", "grids_cnn", _KERNEL, True, "3.4", "Predictions over filter sizes"),
         Figure("fig10", "grids_cnn", _CHANNELS, True, "3.4", "Predictions over channels"),
         Figure("fig11", "grids_fcn", _FCN[1:], True, "E.1", "Predictions of linear FCNs"),
         Figure("fig12", "grids_fcn", ("fcn_two_layer",), True, "E.2", "Two-layer ReLU networks"),
         Figure("fig13", "grids_fcn", _FCN[:1], True, "E.3", "Predictions of multi-layer ReLU FCNs"),
         Figure("fig14", "heatmaps", _FCN, False, "E", "Correlation of ReLU and linear FCNs"),
+        Figure("fig15", "layerviews", _CNN, False, "F", "Intermediate layers over depth", _LAYERS),
+        Figure("fig16", "layerviews", _CNN, False, "F", "Layers of the 7-layer CNN", _LAYERS),
+        Figure("fig17", "layerviews", _CNN, False, "F", "Layers of the 14-layer CNN", _LAYERS),
+        Figure("fig18", "layerviews", _CNN, False, "F", "Layers of the 20-layer CNN", _LAYERS),
+        Figure(
+            "fig19", "layercurves", _CNN + _FCN, False, "G", "Distance from initialization", _LAYERS
+        ),
+        Figure("fig21", "layerviews", _CNN, False, "H.1", "Layers at other input sizes", _LAYERS),
+        Figure("fig22", "upper", _CNN, False, "H.2", "The top layer alone", _LAYERS),
+        Figure("fig23", "upper", _CNN, False, "H.2", "The top two layers alone", _LAYERS),
+        Figure("fig24", "upper", _CNN, False, "H.2", "The top 3, 6 and 10 layers alone", _LAYERS),
         Figure("fig25", "heatmaps", _KERNEL, False, "I", "Correlation over filter sizes"),
         Figure("fig26", "grids_cnn", _KERNEL, True, "I", "Predictions over all filter sizes"),
         Figure("fig27", "heatmaps", _CHANNELS, False, "I", "Correlation over channels"),
         Figure("fig28", "grids_cnn", ("cnn_narrow_depth",), True, "I", "CNNs of 3 channels"),
+        Figure("fig29", "layerviews", _CHANNELS, False, "I", "Narrow and wide, untrained", _LAYERS),
+        Figure("fig30", "layerviews", _CHANNELS, False, "I", "Narrow and wide, trained", _LAYERS),
         Figure("fig31", "grids_training", ("cnn_init",), True, "I", "Initialization schemes"),
         Figure("fig32", "grids_training", ("cnn_optimizer",), True, "I", "Optimizers"),
         Figure("fig33", "heatmaps", _FCN[1:], False, "J", "MSE of linear FCNs"),

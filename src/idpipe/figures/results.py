@@ -60,6 +60,7 @@ class Results:
         cells: Path,
         evaluations: Mapping[str, str],
         probes: Mapping[str, Path],
+        analyses: Sequence[str] = (),
     ) -> Results:
         """The studies a figure reads, from their cells alone: the rest of a run may be missing.
 
@@ -68,12 +69,15 @@ class Results:
             cells: folder of all cells.
             evaluations: cell id -> name of its evaluation folder.
             probes: cell id -> path of its probe file.
+            analyses: layer-wise analyses the figure reads; all cells must have them.
 
         Raises:
             StoreError: a cell or its evaluation is missing or damaged.
         """
-        wanted = (tables.CELLS, tables.STUDIES, tables.METRICS)
-        found = tables.gather(studies, cells, evaluations, wanted) if studies else {}
+        wanted = (tables.CELLS, tables.STUDIES, tables.METRICS, tables.LAYERS)
+        members = list(dict.fromkeys(cell for ids in studies.values() for cell in ids))
+        analysed = dict.fromkeys(analyses, members)
+        found = tables.gather(studies, cells, evaluations, wanted, analysed) if studies else {}
         return cls(cells=cells, probes=probes, _cache=found)
 
     def table(self, name: str) -> pd.DataFrame:
@@ -114,6 +118,46 @@ class Results:
             raise FigureError(f"no metrics of {', '.join(missing['cell_id'].unique())}")
         return known.merge(rows.rename(columns={"mse": "mse_train"}), on=keys)
 
+    def layers(self, rows: pd.DataFrame, quantity: str, state: str) -> pd.DataFrame:
+        """Layer and value of one quantity of the (cell, replicate) `rows`, joined with them.
+
+        Raises FigureError where a (cell, replicate) has none.
+        """
+        keys = ["cell_id", "replicate"]
+        known = self.table("layers").query("quantity == @quantity and state == @state")
+        joined = rows.merge(known[[*keys, "layer", "value"]], on=keys, how="left")
+        lost = joined.loc[joined["layer"].isna(), "cell_id"]
+        if not lost.empty:
+            raise FigureError(f"no {quantity} ({state}) of {', '.join(lost.unique())}")
+        return joined.astype({"layer": int})
+
+    def views(self, cell_id: str, replicate: int, name: str) -> Float[np.ndarray, "*lead h w"]:
+        """An array of the cell's layers.npz (`idpipe.layerwise.pictures`), of one replicate."""
+        return np.asarray(_pick(self._layer_array(cell_id, name), replicate, cell_id), np.float64)
+
+    def layer_output(self, cell_id: str, replicate: int, name: str) -> Images:
+        """As `views`, for an array of outputs, which it returns as pixels to show."""
+        with self._probe_file(cell_id) as arrays:
+            mean, std = arrays["mean"], arrays["std"]
+        return displayed(_pick(self._layer_array(cell_id, name), replicate, cell_id), mean, std)
+
+    def view_sizes(self, cell_id: str) -> list[int]:
+        """Sizes beside the training image's at which the cell's layers were looked at."""
+        prefix = "trained_singular_"
+        with np.load(self._evaluated(cell_id, "layers.npz")) as arrays:
+            names = [name for name in arrays.files if name.startswith(prefix)]
+        return sorted(int(name.removeprefix(prefix)) for name in names)
+
+    def viewed(self, cell_id: str, which: str = "viewed") -> list[int]:
+        """Places, among the named probes, of those viewed layer by layer."""
+        return [int(place) for place in self._layer_array(cell_id, which)]
+
+    def _layer_array(self, cell_id: str, name: str) -> np.ndarray:
+        with np.load(self._evaluated(cell_id, "layers.npz")) as arrays:
+            if name not in arrays:
+                raise FigureError(f"{cell_id}: its layers were not looked at for {name!r}")
+            return np.asarray(arrays[name])
+
     def inputs(self, cell_id: str, replicate: int, size: int | None = None) -> Probes:
         """The cell's named probes as replicate `replicate` saw them, resized to `size` if given."""
         with self._probe_file(cell_id) as arrays:
@@ -131,7 +175,7 @@ class Results:
         key = "named" if size is None else f"named_{size}"
         with self._probe_file(cell_id) as arrays:
             mean, std = arrays["mean"], arrays["std"]
-        with np.load(self._predictions(cell_id)) as arrays:
+        with np.load(self._evaluated(cell_id, "predictions.npz")) as arrays:
             predicted = arrays[key]
         return displayed(_pick(predicted, replicate, cell_id), mean, std)
 
@@ -140,17 +184,19 @@ class Results:
             raise FigureError(f"{cell_id}: the figure was given no probe file for this cell")
         return np.load(self.probes[cell_id])  # type: ignore[no-any-return]
 
-    def _predictions(self, cell_id: str) -> Path:
+    def _evaluated(self, cell_id: str, name: str) -> Path:
+        if cell_id not in self.probes:
+            raise FigureError(f"{cell_id}: the figure was given no probe file for this cell")
         probe_hash = self.probes[cell_id].stem.removeprefix("probes-")
-        path = self.cells / cell_id / f"eval-{probe_hash}" / "predictions.npz"
+        path = self.cells / cell_id / f"eval-{probe_hash}" / name
         if not path.is_file():
             raise FigureError(f"{path}: the cell was not evaluated on these probes")
         return path
 
 
 def _pick(
-    images: Float[np.ndarray, "e n c h w"], replicate: int, cell_id: str
-) -> Float[np.ndarray, "n c h w"]:
+    images: Float[np.ndarray, "e n ..."], replicate: int, cell_id: str
+) -> Float[np.ndarray, "n ..."]:
     if replicate >= len(images):
         raise FigureError(
             f"figures.replicate = {replicate}: {cell_id} has replicates 0 to {len(images) - 1}"

@@ -1,0 +1,15 @@
+"""Classify images by the layers of one cell."""
+
+from pathlib import Path
+
+from idpipe import jobs
+from idpipe.config import ProbeSpec
+from idpipe.logs import job
+
+with job("classifier", snakemake.log[0]):
+    jobs.classify(
+        Path(snakemake.input.spec).parent,
+        Path(snakemake.input.train).parent,
+        ProbeSpec.model_validate_json(snakemake.params.probes),
+        Path(snakemake.output[0]).parent,
+    )

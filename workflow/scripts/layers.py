@@ -1,0 +1,13 @@
+"""Look at the layers of one cell."""
+
+from pathlib import Path
+
+from idpipe import jobs
+from idpipe.logs import job
+
+with job("layers", snakemake.log[0]):
+    jobs.analyse(
+        Path(snakemake.input.spec).parent,
+        Path(snakemake.input.probes),
+        Path(snakemake.output.table).parent,
+    )
