@@ -13,6 +13,7 @@ from idpipe import docs
 from idpipe.cells import Cell
 from idpipe.config import Config, load, read
 from idpipe.explain import key_paths
+from idpipe.figures.registry import FIGURES
 from idpipe.studies import Study
 
 ROOT = Path(__file__).parent.parent
@@ -20,8 +21,10 @@ PRESETS = {
     "laptop": ["config.yaml"],
     "paper": ["config.yaml", "config/paper.yaml"],
     "smoke": ["config.yaml", "config/smoke.yaml"],
+    "laptop_full": ["config.yaml", "config/laptop_full.yaml"],
 }
-STUDIES = ["fcn_relu_depth", "fcn_linear_depth", "cnn_depth"]
+DEPTH_STUDIES = {"fcn_relu_depth", "fcn_linear_depth", "cnn_depth"}
+READ = {study for figure in FIGURES.values() for study in figure.studies}
 
 
 def as_snakemake_merges(files):
@@ -120,7 +123,7 @@ class TestPresets:
         Draft202012Validator(docs.schema()).validate(ours)
         plan = load(ours)
         assert plan.config.run == run
-        assert list(plan.studies) == STUDIES
+        assert set(plan.studies) >= (DEPTH_STUDIES if run == "laptop" else READ)
         assert plan.cells == load(snakemakes).cells
 
     def test_each_file_is_valid_for_an_editor(self, run):
@@ -151,8 +154,22 @@ class TestPaperPreset:
         assert shapes["fcn_relu_depth"] == shapes["fcn_linear_depth"] == fcn
         depths = [1, 3, *range(5, 18), 19, 20, 24]
         assert shapes["cnn_depth"] == {(128, depth) for depth in depths}
-        for cell in plan.cells.values():
-            assert (cell.max_steps, cell.replicates, cell.data.source) == (2_000_000, 5, "mnist")
-            assert (cell.optimizer.lr, cell.optimizer.momentum) == (0.01, 0.9)
+        narrow = {(3, depth) for depth in depths}
+        assert shapes["cnn_narrow_depth"] == narrow
+        assert shapes["cnn_kernel7_depth"] == narrow | shapes["cnn_depth"]
+        kernels = {cell.net.kernel for cell in plan.studies["cnn_kernel"]}
+        assert kernels == {5, 7, 9, 13, 17, 25, 29, 57}
+        sizes = {cell.data.size for cell in plan.studies["cnn_image_size"]}
+        assert sizes == {7, 14, 28, 56, 112}
+        rates = {(cell.optimizer.name, cell.optimizer.lr) for cell in plan.studies["cnn_optimizer"]}
+        sgd = {("sgd", rate) for rate in (0.01, 0.001, 0.0001)}
+        rest = {("adagrad", 0.001), ("rmsprop", 0.0001), ("adam", 0.0001), ("adamax", 0.001)}
+        assert rates == sgd | rest
+        for name, cells in plan.studies.items():
+            for cell in cells:
+                assert (cell.max_steps, cell.replicates) == (2_000_000, 5)
+                assert cell.data.source == ("cifar10" if name == "colour" else "mnist")
+                if name != "cnn_optimizer":
+                    assert (cell.optimizer.lr, cell.optimizer.momentum) == (0.01, 0.9)
         assert {cell.net.activation for cell in plan.studies["fcn_linear_depth"]} == {"linear"}
         assert {cell.net.kernel for cell in plan.studies["cnn_depth"]} == {5}
