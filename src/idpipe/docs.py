@@ -50,7 +50,7 @@ A configuration says what to train, on which images, and how to look at the resu
 | file | run | for |
 | --- | --- | --- |
 | [`config.yaml`](../config.yaml) | `laptop` | the figures of depth on a laptop, no network needed |
-| [`config/laptop_full.yaml`](laptop_full.yaml) | `laptop_full` | every figure on a laptop, the rest of them too |
+| [`config/laptop_full.yaml`](laptop_full.yaml) | `laptop_full` | every figure on a laptop |
 | [`config/paper.yaml`](paper.yaml) | `paper` | the paper's grids and budgets; GPU or cluster |
 | [`config/smoke.yaml`](smoke.yaml) | `smoke` | every figure, tiny: does the whole chain run? |
 
