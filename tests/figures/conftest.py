@@ -76,6 +76,7 @@ class Run:
             "depth": depth,
             "kernel": 5.0 if columns["arch"] == "cnn" else float("nan"),
             "source": "digits",
+            "size": 28,
             "status": status,
             "mse": 1e-4,
             "steps": 500,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,13 +61,18 @@ class Ladder:
     rungs: tuple[Rung, ...]
 
 
-def ladder(results: Results, study: str, axis: str = "depth") -> Ladder:
+def ladder(
+    results: Results, study: str, axis: str = "depth", where: Mapping[str, Any] | None = None
+) -> Ladder:
     """The cells of `study`, one per value of `axis`, a column of the table `cells`.
 
-    Where the study varies the width beside the axis, its largest width is taken. Raises FigureError
-    where more than one cell is left for a value.
+    `where` names further columns and the value of each that is taken. Where the study varies the
+    width beside the axis, its largest width is taken. Raises FigureError where more than one cell
+    is left for a value.
     """
     rows = results.study(study)
+    for column, wanted in (where or {}).items():
+        rows = rows[rows[column] == wanted]
     widths = sorted(int(width) for width in rows["width"].unique())
     if axis != "width":
         rows = rows[rows["width"] == widths[-1]]
