@@ -106,7 +106,7 @@ class ProbeSpec(Spec):
     out_of_domain_source: StockName | None = Field(
         None,
         description="that source; null: photos for digits, image_folder and cifar10, "
-        "fashion_mnist for mnist, mnist for fashion_mnist, cifar10 for photos",
+        "fashion_mnist for mnist, mnist for fashion_mnist, digits for photos",
     )
     patterns: tuple[PatternName, ...] = Field(
         ("flat", "gradient", "checkerboard", "stripes", "circle", "noise"),
@@ -271,7 +271,7 @@ def source_key(data: DataSpec) -> str:
 
 def out_of_domain_source(data: DataSpec, probes: ProbeSpec) -> str:
     """The source of the out-of-domain probes (`probes.out_of_domain_source`)."""
-    fallback = {"mnist": "fashion_mnist", "fashion_mnist": "mnist", "photos": "cifar10"}
+    fallback = {"mnist": "fashion_mnist", "fashion_mnist": "mnist", "photos": "digits"}
     return probes.out_of_domain_source or fallback.get(data.source, "photos")
 
 
