@@ -34,24 +34,29 @@ def fig08(results: Results, style: FigureStyle) -> Figure:
     sizes = sorted(int(size) for size in results.study("cnn_image_size")["size"].unique())
     curves = {size: ladder(results, "cnn_image_size", where={"size": size}) for size in sizes}
     figure = layout.new_figure(TOP + HEIGHT + AXIS, [_basis(curves, style), *_exceptions(curves)])
+    lows = [0.0]
     for number, reference in enumerate(REFERENCES):
         axes = layout.add_axes(figure, LEFT + number * (PANEL + GAP), TOP, PANEL, HEIGHT)
-        _draw_panel(axes, results, style, curves, reference)
+        lows += _draw_panel(axes, results, style, curves, reference)
     left, right = figure.axes
+    ticks = np.arange(np.ceil(min(lows) * 5), 6) / 5
     left.set_ylabel("mean correlation")
-    low = min(axes.get_ylim()[0] for axes in figure.axes)
-    for axes in figure.axes:
-        axes.set_ylim(min(low, -0.02), 1.02)
-    right.tick_params(labelleft=False)
+    left.set_yticks(ticks, [f"{tick:.1f}" for tick in ticks])
+    right.set_yticks(ticks, [""] * len(ticks))
+    for axes in (left, right):
+        axes.set_ylim(min(lows) - 0.03, 1.03)
     right.legend(title="training image", title_fontsize=layout.SMALL_SIZE)
     return figure
 
 
 def _draw_panel(
     axes: Axes, results: Results, style: FigureStyle, curves: Curves, reference: Reference
-) -> None:
+) -> list[float]:
+    """All curves of one panel. Returns their finite means."""
+    drawn: list[float] = []
     for place, (size, networks) in enumerate(curves.items()):
         means, halves = _summary(results, networks, reference, style.interval)
+        drawn += [mean for mean in means if np.isfinite(mean)]
         shift = DODGE * (place - (len(curves) - 1) / 2)
         depths = [rung.value + shift for rung in networks.rungs]
         axes.errorbar(
@@ -72,6 +77,7 @@ def _draw_panel(
     axes.set(title=f"Correlation to the {reference}", xlabel="layers")
     axes.grid(axis="y", color="0.9", linewidth=0.5)
     axes.spines[["top", "right"]].set_visible(False)
+    return drawn
 
 
 def _summary(
@@ -108,7 +114,7 @@ def _basis(curves: Curves, style: FigureStyle) -> str:
         f"{layout.sentence(first.setting)} Training image: {rungs[0].replicates['source'].iloc[0]}"
         ", the same at every size. Points: mean over replicates "
         f"({replicates}) of each one's mean over the probes of all ρ (a row of Fig. 4); bars: "
-        f"{style.interval:.0%} interval (Student t)."
+        f"{style.interval:.0%} interval (Student t), cut off where the frame ends."
         + (f" Not in this study: images of {absent} pixels." if absent else "")
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -65,6 +65,7 @@ def fig07(results: Results, style: FigureStyle) -> Figure:
         _outputs(results, style, net, size, f"{size}\n{_closeness(results, style, net, size)}")
         for size in sizes
     ]
+    rows = [replace(row, group="outputs") for row in rows]
     return _grid(results, style, net, rows, "input size")
 
 

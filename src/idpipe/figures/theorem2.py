@@ -23,8 +23,9 @@ LEFT, GAP, TOP, BETWEEN, AXIS = 0.62, 0.14, 0.34, 0.12, 0.42
 """Inches: left of the panels, between columns, above and between rows, and the axis below."""
 HEIGHTS = (2.2, 1.2, 1.2)
 """Inches of the rows: errors, deviations, ranks."""
-FLOOR = 1e-17
-"""A mean squared error below this is 0, up to the rounding of outputs of size 1."""
+ERRORS, DEVIATIONS = (1e-17, 1e7), (1e-12, 1.0)
+"""Ends of the log axes. The lower one of errors stands for 0, up to the rounding of outputs."""
+TICKS = ((1e-12, 1e-8, 1e-4, 1.0, 1e4), (1e-12, 1e-8, 1e-4, 1.0), (1.0, 10.0, 100.0, 1000.0))
 LEMMAS = {"Lemma 1": "o", "Lemma 2": "s", "footnote 1": "D"}
 """What gives the closed form, and the marker that says so."""
 
@@ -88,7 +89,7 @@ def theorem2(results: Results, style: FigureStyle) -> Figure:
         _draw_errors(panels[0], points, style)
         _draw_deviations(panels[1], points, style)
         _draw_ranks(panels[2], points)
-        _share_axes(figure, panels, points, leftmost=number == 0)
+        _share_axes(panels, points, leftmost=number == 0)
     return figure
 
 
@@ -161,32 +162,17 @@ def _measured(results: Results, live: pd.DataFrame) -> list[float]:
 
 def _draw_errors(axes: Axes, points: Sequence[Point], style: FigureStyle) -> None:
     """Measured and predicted errors below the bound; what is 0 stands on the axis."""
-    places = range(len(points))
-    _series(axes, places, [[p.bound] for p in points], style, "k", "_", "bound, Eq. 12", ":")
-    _series(axes, places, [p.closed for p in points], style, "C1", "x", "closed form")
-    _series(axes, places, [p.measured for p in points], style, "C0", ".", "trained")
-    axes.set_ylim(FLOOR, max(10 * max(p.bound for p in points), 10))
-
-
-def _series(
-    axes: Axes,
-    places: Sequence[int],
-    values: Sequence[Sequence[float]],
-    style: FigureStyle,
-    color: str,
-    marker: str,
-    label: str,
-    line: str = "none",
-) -> None:
-    """Means and intervals on a log axis, whose lower end stands for 0."""
-    pairs = [interval(list(numbers), style.interval) for numbers in values]
-    means = np.maximum([mean for mean, _ in pairs], FLOOR)
-    halves = np.nan_to_num([half for _, half in pairs])
-    look: dict[str, Any] = {"color": color, "marker": marker, "linestyle": line}
-    bars = np.stack([np.minimum(halves, means - FLOOR), halves])
-    axes.errorbar(
-        places, means, bars, label=label, capsize=2, elinewidth=0.8, clip_on=False, **look
-    )
+    series = {
+        "bound, Eq. 12": ([[p.bound] for p in points], {"color": "k", "marker": "_", "ms": 18}),
+        "closed form": ([p.closed for p in points], {"color": "C1", "marker": "x", "ms": 7}),
+        "trained": ([p.measured for p in points], {"color": "C0", "marker": "o", "ms": 3}),
+    }
+    for label, (values, look) in series.items():
+        _series(axes, range(len(points)), values, ERRORS, style, label=label, **look)
+    for place, point in enumerate(points):
+        if not point.measured:
+            axes.plot(place, ERRORS[0], "X", color=layout.ALARM, ms=6, clip_on=False, gid="failed")
+    axes.legend(loc="center right", bbox_to_anchor=(1, 0.4))
 
 
 def _draw_deviations(axes: Axes, points: Sequence[Point], style: FigureStyle) -> None:
@@ -194,38 +180,66 @@ def _draw_deviations(axes: Axes, points: Sequence[Point], style: FigureStyle) ->
     for lemma, marker in LEMMAS.items():
         chosen = [(n, p) for n, p in enumerate(points) if p.lemma == lemma and p.deviation]
         if chosen:
-            values = [point.deviation for _, point in chosen]
-            _series(axes, [n for n, _ in chosen], values, style, "C2", marker, lemma)
-    axes.set_ylim(1e-12, 1)
+            places, values = [n for n, _ in chosen], [point.deviation for _, point in chosen]
+            look = {"color": "C2", "marker": marker, "ms": 4, "label": lemma}
+            _series(axes, places, values, DEVIATIONS, style, **look)
+            axes.legend(loc="upper right", ncols=3)
 
 
 def _draw_ranks(axes: Axes, points: Sequence[Point]) -> None:
     places = range(len(points))
-    axes.plot(places, [p.field for p in points], "k:", label="full rank m/C = K²C")
+    axes.plot(places, [p.field for p in points], "k:", label="numbers in a patch, m/C")
     axes.plot(places, [p.patches for p in points], "k--", linewidth=0.7, label="patches")
-    axes.plot(places, [p.rank for p in points], "C0o", markersize=4, label="rank r")
-    axes.set_ylim(1, 10 * max(max(p.field, p.patches) for p in points))
+    axes.plot(places, [p.rank for p in points], "C0o", markersize=4, label="their rank r")
+    axes.legend(loc="upper left")
 
 
-def _share_axes(
-    figure: Figure, panels: Sequence[Axes], points: Sequence[Point], leftmost: bool
+def _series(
+    axes: Axes,
+    places: Sequence[int],
+    values: Sequence[Sequence[float]],
+    ends: tuple[float, float],
+    style: FigureStyle,
+    **look: Any,
 ) -> None:
-    """Log scales, kernels below the lowest panel, labels and legends of the first column."""
-    for axes, label in zip(panels, ("mean squared error", "deviation", "dimensions"), strict=True):
+    """Geometric means, and the intervals of the logarithms, within the ends of a log axis."""
+    logs = [list(np.log10(np.maximum(numbers, ends[0]))) for numbers in values]
+    pairs = np.array([interval(numbers, style.interval) for numbers in logs])
+    means, halves = pairs[:, 0], np.nan_to_num(pairs[:, 1])
+    limits = [np.clip(10 ** (means + sign * halves), *ends) for sign in (-1, 1)]
+    centres = 10**means
+    bars = np.maximum([centres - limits[0], limits[1] - centres], 0)
+    look = {"linestyle": "none", "capsize": 2, "elinewidth": 0.8, "clip_on": False, **look}
+    axes.errorbar(places, centres, bars, **look)
+
+
+def _share_axes(panels: Sequence[Axes], points: Sequence[Point], leftmost: bool) -> None:
+    """Log scales with the same ends in every column; kernels below the lowest panel."""
+    labels = ("mean squared error", "deviation", "dimensions")
+    ends = (ERRORS, DEVIATIONS, (1.0, 5e4))
+    for axes, label, limits, ticks in zip(panels, labels, ends, TICKS, strict=True):
         axes.set_yscale("log")
-        axes.set_xlim(-0.4, len(points) - 0.6)
-        axes.set_xticks(range(len(points)), [])
+        axes.set(ylim=limits, xlim=(-0.5, len(points) - 0.5))
+        axes.set_yticks(ticks, [_power(tick) for tick in ticks])
+        axes.set_xticks(range(len(points)), [""] * len(points))
         axes.grid(axis="y", color="0.9", linewidth=0.5)
         axes.spines[["top", "right"]].set_visible(False)
         axes.minorticks_off()
+        axes.tick_params(labelleft=leftmost)
         if leftmost:
             axes.set_ylabel(label)
-    panels[0].set_yticks([FLOOR, 1e-12, 1e-8, 1e-4, 1], ["0", "1e-12", "1e-8", "1e-4", "1"])
-    for place, point in enumerate(points):
-        if not point.measured:
-            panels[0].plot(place, FLOOR, "x", color=layout.ALARM, clip_on=False, gid="failed")
     panels[2].set_xticks(range(len(points)), [f"{p.kernel} × {p.kernel}" for p in points])
     panels[2].set_xlabel("filter size")
+    if leftmost:
+        panels[0].text(
+            -0.02, 0, "0", transform=panels[0].transAxes, ha="right", va="center",
+            fontsize=layout.SMALL_SIZE,
+        )  # fmt: skip
+
+
+def _power(tick: float) -> str:
+    """`1e-8`, `1`, `10,000`."""
+    return f"{tick:,.0f}" if tick >= 1 else f"{tick:.0e}".replace("e-0", "e-")
 
 
 def _notes(columns: Mapping[str, Sequence[Point]], style: FigureStyle) -> list[str]:
@@ -239,8 +253,8 @@ def _notes(columns: Mapping[str, Sequence[Point]], style: FigureStyle) -> list[s
         "image of the pixel range; what is 0 stands on the axis. Middle: norm of the difference "
         "between trained weights and closed form over the norm of the closed form, Lemma 1 (Eq. 5) "
         "or Lemma 2 (Eq. 6). Bottom: the rank r of the training image's patches.",
-        f"Points: mean over replicates ({replicates}) and {style.interval:.0%} interval (Student "
-        "t); where that reaches below 0, down to the axis.",
+        f"Points: geometric mean over replicates ({replicates}) and {style.interval:.0%} interval "
+        "of the logarithms (Student t).",
     ]
     failed = [
         f"{len(p.measured)} of {p.total} at {p.kernel} × {p.kernel} ({title})"
