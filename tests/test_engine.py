@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from idpipe import engine, nets, optim
+from idpipe import engine, nets, optim, theory
 from idpipe.cells import CNN, FCN, Cell
 
 OPTIMIZERS = {
@@ -249,27 +249,11 @@ def test_theorem_1_one_layer_fcn_lands_on_equation_4():
     cell = make_cell(net, max_steps=4_000, stop_mse=1e-22, precision="float64")
     image = picture().astype(np.float32)
     trained = engine.train(cell, image)
-    x = image.reshape(-1).astype(np.float64)
     for replicate, outcome in enumerate(trained.outcomes):
         start = nets.initial_params(cell, [replicate])["weight.0"][0].numpy()
-        u = (x - start @ x) / (x @ x)
-        np.testing.assert_allclose(
-            outcome.params["weight.0"].numpy(), start + np.outer(u, x), atol=1e-9
-        )
+        closed = theory.theorem1_weights(start, image.reshape(-1))
+        np.testing.assert_allclose(outcome.params["weight.0"].numpy(), closed, atol=1e-9)
         assert outcome.status == "converged"
-
-
-def patches(image: np.ndarray, kernel: int) -> np.ndarray:
-    """The rows P_ij(x) of Appendix D: every patch of a zero-padded image [c, h, w]."""
-    pad = kernel // 2
-    padded = np.pad(image, ((0, 0), (pad, pad), (pad, pad)))
-    return np.stack(
-        [
-            padded[:, i : i + kernel, j : j + kernel].ravel()
-            for i in range(SIZE)
-            for j in range(SIZE)
-        ]
-    )
 
 
 @pytest.mark.parametrize(
@@ -290,20 +274,14 @@ def test_one_layer_cnn_lands_on_lemma_1_and_lemma_2(kernel, channels, lemma):
     )
     image = picture(channels=channels)
     trained = engine.train(cell, image)
-    x = patches(image[0, 0].astype(np.float64), kernel)
-    y = image[0, 0].astype(np.float64).reshape(channels, -1).T
-    assert np.linalg.matrix_rank(x) == min(x.shape)
+    x, y = theory.patches(image[0], kernel)[0], theory.pixels(image[0])[0]
+    assert theory.row_space(x).shape[1] == min(x.shape)
+    assert len(x) <= x.shape[1] if lemma == 1 else len(x) > x.shape[1]
     for replicate, outcome in enumerate(trained.outcomes):
         assert outcome.status == "converged"
-        start = nets.initial_params(cell, [replicate])["weight.0"][0].numpy()
-        w0 = start.reshape(channels, -1).T
-        if lemma == 1:  # Eq. (5)
-            assert len(x) <= x.shape[1]
-            closed = w0 + x.T @ np.linalg.solve(x @ x.T, y - x @ w0)
-        else:  # Eq. (6)
-            assert len(x) > x.shape[1]
-            closed = np.linalg.solve(x.T @ x, x.T @ y)
-        ours = outcome.params["weight.0"].numpy().reshape(channels, -1).T
+        start = theory.as_matrix(nets.initial_params(cell, [replicate])["weight.0"][0].numpy())
+        closed = theory.lemma1(start, x, y) if lemma == 1 else theory.lemma2(x, y)
+        ours = theory.as_matrix(outcome.params["weight.0"].numpy())
         np.testing.assert_allclose(ours, closed, atol=2e-5)
 
 

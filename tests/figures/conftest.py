@@ -52,6 +52,7 @@ class Run:
     probes: int = 2
     inputs: Callable[[int], np.ndarray] = plain_inputs
     vary: bool = False
+    sizes: Sequence[int] = ()
     cells: list[dict[str, Any]] = field(default_factory=list)
     studies: list[dict[str, str]] = field(default_factory=list)
     metrics: list[dict[str, Any]] = field(default_factory=list)
@@ -92,6 +93,8 @@ class Run:
             "replicate": replicate,
             "depth": depth,
             "kernel": 5.0 if columns["arch"] == "cnn" else float("nan"),
+            "source": "digits",
+            "size": 28,
             "status": status,
             "mse": 1e-4,
             "steps": 500,
@@ -133,10 +136,20 @@ class Run:
                 named=((named - MEAN) / STD).astype(np.float32),
                 mean=np.full(channels, MEAN),
                 std=np.full(channels, STD),
+                **self._resized(((named - MEAN) / STD).astype(np.float32)),
             )
         folder = self.folder / "cells" / cell_id / f"eval-{probe_set}"
         folder.mkdir(parents=True)
-        np.savez(folder / "predictions.npz", named=((outputs - MEAN) / STD).astype(np.float32))
+        predicted = ((outputs - MEAN) / STD).astype(np.float32)
+        np.savez(folder / "predictions.npz", named=predicted, **self._resized(predicted))
+
+    def _resized(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Flat images at the further sizes, a hundredth darker per pixel of size."""
+        flat = images[..., :1, :1]
+        return {
+            f"named_{size}": np.tile(flat - np.float32(size / 100 / STD), (size, size))
+            for size in self.sizes
+        }
 
     def times(self, factor: float) -> Callable[[int], np.ndarray]:
         """Outputs that are the inputs times `factor`, so that a tile tells its row and column."""

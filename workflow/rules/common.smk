@@ -65,17 +65,18 @@ def analysis_files(analysis):
 
 
 def figure_inputs(name):
-    """What its cells came to, and for an image grid what they predicted."""
+    """What its cells came to, and where it shows them what they predicted and their weights."""
     if TARGETS.lacking(name):
         return refusal(name)
-    files = ["metrics.parquet", "predictions.npz"] if FIGURES[name].images else ["metrics.parquet"]
+    figure = FIGURES[name]
+    evaluated = ["metrics.parquet", "predictions.npz"] if figure.images else ["metrics.parquet"]
+    trained = ["cell.json", "status.json"] + ["weights.safetensors"] * figure.weights
     return [
         path
         for cell in TARGETS.figure_cells(name)
         for path in [
-            TARGETS.layout.cell(cell) / "cell.json",
-            TARGETS.layout.cell(cell) / "status.json",
-            *[TARGETS.evaluation(cell) / file for file in files],
+            *[TARGETS.layout.cell(cell) / file for file in trained],
+            *[TARGETS.evaluation(cell) / file for file in evaluated],
             *[
                 path
                 for analysis in FIGURES[name].analyses

@@ -6,7 +6,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from scipy.special import stdtrit  # type: ignore[import-untyped]
+
+from idpipe.figures.results import LIVE
 
 
 def interval(values: Sequence[float], level: float) -> tuple[float, float]:
@@ -22,3 +25,9 @@ def interval(values: Sequence[float], level: float) -> tuple[float, float]:
         return mean, math.nan
     quantile = float(stdtrit(count - 1, 0.5 + level / 2))
     return mean, quantile * float(np.std(values, ddof=1)) / math.sqrt(count)
+
+
+def per_replicate(metrics: pd.DataFrame, measure: str) -> list[float]:
+    """Each live replicate's mean of `measure` over the rows where it is finite, one cell's rows."""
+    kept = metrics[metrics["status"].isin(LIVE) & np.isfinite(metrics[measure])]
+    return list(kept.groupby("replicate")[measure].mean())

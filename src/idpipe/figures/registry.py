@@ -26,6 +26,7 @@ class Figure:
         analyses: what it reads of single layers: `layers` (views, distances from initialization),
             `classifier` (error rates).
         suffixes: the files it is written to; `<name>_texts` gives those that are no pictures.
+        weights: whether it reads the cells' trained weights too.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Figure:
     title: str
     analyses: tuple[Analysis, ...] = ()
     suffixes: tuple[str, ...] = ("png", "pdf")
+    weights: bool = False
 
 
 _FCN = ("fcn_relu_depth", "fcn_linear_depth")
@@ -59,6 +61,9 @@ FIGURES: dict[str, Figure] = {
             "What layers tell of the class",
             ("classifier",),
         ),
+        Figure("fig06", "sizes", ("cnn_depth",), True, "3.3", "Shallow CNN, other input sizes"),
+        Figure("fig07", "sizes", ("cnn_depth",), True, "3.3", "Deep CNN, other input sizes"),
+        Figure("fig08", "size_curves", ("cnn_image_size",), False, "3.4", "Training image sizes"),
         Figure("fig09", "grids_cnn", _KERNEL, True, "3.4", "Predictions over filter sizes"),
         Figure("fig10", "grids_cnn", _CHANNELS, True, "3.4", "Predictions over channels"),
         Figure("fig11", "grids_fcn", _FCN[1:], True, "E.1", "Predictions of linear FCNs"),
@@ -72,6 +77,7 @@ FIGURES: dict[str, Figure] = {
         Figure(
             "fig19", "layercurves", _CNN + _FCN, False, "G", "Distance from initialization", _LAYERS
         ),
+        Figure("fig20", "sizes", ("cnn_depth",), True, "H.1", "Shallow CNN, sizes in between"),
         Figure("fig21", "layerviews", _CNN, False, "H.1", "Layers at other input sizes", _LAYERS),
         Figure("fig22", "upper", _CNN, False, "H.2", "The top layer alone", _LAYERS),
         Figure("fig23", "upper", _CNN, False, "H.2", "The top two layers alone", _LAYERS),
@@ -95,6 +101,24 @@ FIGURES: dict[str, Figure] = {
         Figure("fig41", "grids_fcn", ("fcn_residual",), True, "N", "Residual FCNs"),
         Figure("fig42", "grids_examples", _COLOUR, True, "O", "A colour image"),
         Figure("fig43", "grids_examples", _COLOUR, True, "O", "Another colour image"),
+        Figure(
+            name="theorem1",
+            module="theorem1",
+            studies=("theorem1",),
+            images=True,
+            section="C",
+            title="One-layer FCNs against Theorem 1",
+            weights=True,
+        ),
+        Figure(
+            name="theorem2",
+            module="theorem2",
+            studies=("theorem2",),
+            images=True,
+            section="D",
+            title="One-layer CNNs against Theorem 2",
+            weights=True,
+        ),
         Figure(
             name="table1",
             module="parameters",

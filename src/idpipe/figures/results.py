@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Float64
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
-from idpipe import tables
+from idpipe import store, tables
+from idpipe.cells import Cell
 from idpipe.errors import IdpipeError
 
 LIVE = ("converged", "max_steps")
@@ -106,8 +109,9 @@ class Results:
     def metrics(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The metrics of the (cell, replicate) `rows`, joined with their columns.
 
-        The train MSE of `rows` becomes `mse_train`, since `mse` is that of the probe. Raises
-        FigureError where a (cell, replicate) was not evaluated.
+        The train MSE and the size of the training image become `mse_train` and `size_train`, since
+        `mse` and `size` are the probe's. Raises FigureError where a (cell, replicate) was not
+        evaluated.
         """
         keys = ["cell_id", "replicate"]
         known = self.table("metrics")
@@ -116,7 +120,7 @@ class Results:
         missing = missing[missing["_merge"] == "left_only"]
         if not missing.empty:
             raise FigureError(f"no metrics of {', '.join(missing['cell_id'].unique())}")
-        return known.merge(rows.rename(columns={"mse": "mse_train"}), on=keys)
+        return known.merge(rows.rename(columns={"mse": "mse_train", "size": "size_train"}), on=keys)
 
     def layers(self, rows: pd.DataFrame, quantity: str, state: str) -> pd.DataFrame:
         """Layer and value of one quantity of the (cell, replicate) `rows`, joined with them.
@@ -161,7 +165,7 @@ class Results:
     def inputs(self, cell_id: str, replicate: int, size: int | None = None) -> Probes:
         """The cell's named probes as replicate `replicate` saw them, resized to `size` if given."""
         with self._probe_file(cell_id) as arrays:
-            named = arrays["named" if size is None else f"named_{size}"]
+            named = arrays[_sized(arrays, size)]
             # One set serves all replicates unless each trains on an image of its own.
             chosen = _pick(named, replicate if len(named) > 1 else 0, cell_id)
             return Probes(
@@ -170,14 +174,56 @@ class Results:
                 displayed(chosen, arrays["mean"], arrays["std"]),
             )
 
+    def standardized(self, cell_id: str, replicate: int) -> Float64[np.ndarray, "n c h w"]:
+        """The images of `inputs` as the network sees them (Appendix A), not clipped."""
+        with self._probe_file(cell_id) as arrays:
+            named = arrays["named"]
+            chosen = _pick(named, replicate if len(named) > 1 else 0, cell_id)
+            return chosen.astype(np.float64)
+
+    def scale(self, cell_id: str) -> tuple[Float64[np.ndarray, " c"], Float64[np.ndarray, " c"]]:
+        """Mean and standard deviation that pixels in [0, 1] are standardized with, per channel."""
+        with self._probe_file(cell_id) as arrays:
+            return arrays["mean"].astype(np.float64), arrays["std"].astype(np.float64)
+
+    def sizes(self, cell_id: str) -> tuple[int, ...]:
+        """Sizes in pixels that the cell's named probes were drawn at, its own among them, rising.
+
+        `inputs` and `outputs` take each of them.
+        """
+        with self._probe_file(cell_id) as arrays:
+            drawn = {int(key[6:]) for key in arrays.files if key.startswith("named_")}
+            return tuple(sorted({*drawn, arrays["named"].shape[-1]}))
+
     def outputs(self, cell_id: str, replicate: int, size: int | None = None) -> Images:
         """What replicate `replicate` predicts for `inputs`; NaN where it is not finite."""
-        key = "named" if size is None else f"named_{size}"
-        with self._probe_file(cell_id) as arrays:
-            mean, std = arrays["mean"], arrays["std"]
         with np.load(self._evaluated(cell_id, "predictions.npz")) as arrays:
-            predicted = arrays[key]
-        return displayed(_pick(predicted, replicate, cell_id), mean, std)
+            predicted = arrays[_sized(arrays, size)]
+        return displayed(_pick(predicted, replicate, cell_id), *self.scale(cell_id))
+
+    def cell(self, cell_id: str) -> Cell:
+        """The cell's settings. Raises StoreError where its file is damaged."""
+        return store.read_cell(self.cells / cell_id)
+
+    def weights(self, cell_id: str) -> dict[str, np.ndarray]:
+        """The trained parameters `weight.0`, `bias.0`, ... stacked over replicates.
+
+        Only figures with `weights` in the registry may ask. Raises FigureError where the file is
+        missing or damaged.
+        """
+        path = self.cells / cell_id / "weights.safetensors"
+        try:
+            return load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise FigureError(f"{path}: cannot be read ({error})") from None
+
+    def initial_weights(self, cell_id: str, replicate: int, restart: int) -> dict[str, np.ndarray]:
+        """The parameters that one replicate's attempt number `restart` started from."""
+        # Torch draws them, and a figure that does not ask should not wait for its import.
+        from idpipe.nets import initial_params
+
+        params = initial_params(self.cell(cell_id), [replicate], restart)
+        return {name: value[0].numpy() for name, value in params.items()}
 
     def _probe_file(self, cell_id: str) -> np.lib.npyio.NpzFile:
         if cell_id not in self.probes:
@@ -192,6 +238,12 @@ class Results:
         if not path.is_file():
             raise FigureError(f"{path}: the cell was not evaluated on these probes")
         return path
+
+
+def _sized(arrays: np.lib.npyio.NpzFile, size: int | None) -> str:
+    """The array of named images at `size`; those at the cell's own size have no number."""
+    own = size is None or arrays["named"].shape[-1] == size
+    return "named" if own else f"named_{size}"
 
 
 def _pick(
