@@ -100,7 +100,7 @@ class Grid:
     @property
     def label_width(self) -> float:
         """Inches that the rows' labels and marks take."""
-        labels = [layout.text_width(row.label, layout.LABEL_SIZE) for row in self.rows]
+        labels = [_widest(row.label, layout.LABEL_SIZE) for row in self.rows]
         return max(*labels, *(_widest(row.mark, layout.SMALL_SIZE) for row in self.rows))
 
     @property
