@@ -104,7 +104,7 @@ class Run:
                     )
 
     def _evaluate(self, cell_id: str, outputs: np.ndarray) -> None:
-        source = self.folder / "data" / "digits"
+        source = self.folder / "data" / f"{outputs.shape[2]}-channels"
         source.mkdir(parents=True, exist_ok=True)
         path = source / "probes-0123456789ab.npz"
         self.paths[cell_id] = path
