@@ -125,6 +125,18 @@ def test_figures_of_layers_look_at_the_cells_they_show(tmp_path):
     assert (found["train"], found["classifier"], found["layers"]) == (6, 0, 6)
 
 
+def test_a_figure_of_weights_declares_them(tmp_path):
+    settings = tiny()
+    net = {"arch": "cnn", "depth": 1, "kernel": 3, "bias": False}
+    settings["studies"]["theorem2"] = {"base": {"net": net, "data": {"size": 8}}}
+    result = snakemake(tmp_path, settings, "theorem2")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (tmp_path / "results/tiny/figures/theorem2.png").is_file()
+    told = snakemake(tmp_path, settings, "theorem2", "--detailed-summary").stdout
+    (row,) = [row for row in told.splitlines() if "theorem2.png" in row]
+    assert "weights.safetensors" in row
+
+
 def test_another_rho_grid_trains_nothing(done):
     settings = tiny(probes={**CLASSIFIER, "rho": [0, 0.5, 1], "n_per_rho": 2})
     found = jobs(done, settings, "all_figures")

@@ -121,7 +121,7 @@ class Run:
                     )
 
     def _evaluate(self, cell_id: str, outputs: np.ndarray, probe_set: str) -> None:
-        source = self.folder / "data" / "digits"
+        source = self.folder / "data" / f"{outputs.shape[2]}-channels"
         source.mkdir(parents=True, exist_ok=True)
         path = source / f"probes-{probe_set}.npz"
         self.paths[cell_id] = path

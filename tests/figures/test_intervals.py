@@ -3,9 +3,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from idpipe.figures.intervals import interval
+from idpipe.figures.intervals import interval, per_replicate
 
 # Student's table, two-sided 95 % and 90 %.
 TABLE = {(1, 0.95): 12.7062, (2, 0.95): 4.30265, (4, 0.95): 2.77645, (9, 0.90): 1.83311}
@@ -43,3 +44,14 @@ def test_one_value_has_no_width_and_none_has_no_mean():
     assert interval([2.5], 0.95)[0] == 2.5
     assert math.isnan(interval([2.5], 0.95)[1])
     assert all(math.isnan(number) for number in interval([], 0.95))
+
+
+def test_replicates_are_averaged_over_what_is_live_and_finite():
+    rows = pd.DataFrame(
+        {
+            "replicate": [0, 0, 1, 1, 2, 3],
+            "status": ["converged"] * 2 + ["max_steps"] * 2 + ["dead", "diverged"],
+            "correlation": [0.2, 0.4, np.nan, 0.8, 0.9, np.inf],
+        }
+    )
+    assert per_replicate(rows, "correlation") == pytest.approx([0.3, 0.8])

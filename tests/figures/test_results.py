@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from figures import trained
 
 from idpipe.figures.ladder import ladder, networks, setting
 from idpipe.figures.results import FigureError, displayed
@@ -148,3 +149,56 @@ def test_a_setting_names_what_each_architecture_shares(run):
     assert text == "FCN: hidden width 64; CNN: 5 × 5 filters, 8 to 24 channels"
     assert setting(rungs[2:], ("width",)) == "5 layers, 5 × 5 filters"
     assert setting(rungs[:2], ("depth", "width")) == ""
+
+
+def test_a_ladder_of_the_cells_with_a_value(run):
+    for size in (14, 28):
+        run.add("cnn_image_size", 5, size=size)
+    for size in (14, 28):
+        (rung,) = ladder(run.results(), "cnn_image_size", where={"size": size}).rungs
+        assert set(rung.replicates["size"]) == {size}
+
+
+def test_metrics_keep_the_probes_size_apart_from_the_training_images(run):
+    run.add("cnn_depth", 3, measure=lambda *_: 0.5, size=14)
+    results = run.results()
+    rows = results.metrics(results.study("cnn_depth"))
+    assert set(rows["size"]) == {28} and set(rows["size_train"]) == {14}
+
+
+def test_images_at_every_size_that_was_drawn(run):
+    run.sizes = (9, 2)
+    cell = run.add("cnn_depth", 3, outputs=lambda r: run.inputs(r) / 2)
+    results = run.results()
+    assert results.sizes(cell) == (2, 4, 9)
+    for size in results.sizes(cell):
+        darker = 0 if size == 4 else size / 100
+        shown = results.inputs(cell, 0, size).images
+        assert shown.shape == (15, size, size, 1)
+        np.testing.assert_allclose(shown[8], 0.4 - darker, atol=1e-6)
+        np.testing.assert_allclose(results.outputs(cell, 1, size)[8], 0.2 - darker, atol=1e-6)
+
+
+def test_standardized_images_are_as_the_network_saw_them(run):
+    run.inputs = lambda r: np.linspace(-1, 2, 15 * 16).reshape(15, 1, 4, 4)
+    cell = run.add("cnn_depth", 3, outputs=run.inputs)
+    results = run.results()
+    mean, std = results.scale(cell)
+    standardized = results.standardized(cell, 0)
+    assert standardized.dtype == np.float64
+    np.testing.assert_allclose(standardized * std + mean, run.inputs(0), atol=1e-6)
+
+
+def test_weights_before_and_after_training(run):
+    cell = trained.one_layer({"arch": "cnn", "kernel": 3})
+    after = np.random.default_rng(0).normal(size=(3, 1, 1, 3, 3))
+    trained.add(run, "theorem2", cell, lambda r: after[r])
+    results = run.results()
+    assert results.cell(cell.cell_id) == cell
+    np.testing.assert_array_equal(results.weights(cell.cell_id)["weight.0"], after)
+    for replicate, restart in ((0, 0), (2, 1)):
+        before = results.initial_weights(cell.cell_id, replicate, restart)
+        np.testing.assert_array_equal(before["weight.0"], trained.start(cell, replicate, restart))
+    (run.folder / "cells" / cell.cell_id / "weights.safetensors").write_bytes(b"cut off")
+    with pytest.raises(FigureError, match=r"weights\.safetensors: cannot be read"):
+        results.weights(cell.cell_id)

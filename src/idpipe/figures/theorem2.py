@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from idpipe import theory
 from idpipe.config import FigureStyle
 from idpipe.figures import layout
 from idpipe.figures.intervals import interval
-from idpipe.figures.results import LIVE, FigureError, Results
+from idpipe.figures.results import Results
+from idpipe.figures.theorem2_points import DELTA, Point, point_of
 
-DELTA = 0.05
-"""The bound holds with a probability of at least 1 - DELTA."""
 LEFT, GAP, TOP, BETWEEN, AXIS = 0.62, 0.14, 0.34, 0.12, 0.42
 """Inches: left of the panels, between columns, above and between rows, and the axis below."""
 HEIGHTS = (2.2, 1.2, 1.2)
@@ -30,40 +26,6 @@ LEMMAS = {"Lemma 1": "o", "Lemma 2": "s", "footnote 1": "D"}
 """What gives the closed form, and the marker that says so."""
 
 
-@dataclass(frozen=True)
-class Point:
-    """One network: its theory, and a number per live replicate.
-
-    Attributes:
-        kernel: height and width of its filters.
-        field: numbers in a patch, m/C.
-        patches: patches of the training image.
-        rank: dimension of their span.
-        bound: of the mean squared error (Eq. 12).
-        closed: mean squared error of the closed form on the test images, per live replicate.
-        measured: that of the trained network.
-        deviation: ||trained - closed form|| / ||closed form|| of the weights.
-        total: all replicates.
-    """
-
-    kernel: int
-    field: int
-    patches: int
-    rank: int
-    bound: float
-    closed: list[float]
-    measured: list[float]
-    deviation: list[float]
-    total: int
-
-    @property
-    def lemma(self) -> str:
-        """Which statement of Appendix D gives the closed form."""
-        if self.rank == self.field:
-            return "Lemma 2"
-        return "Lemma 1" if self.rank == self.patches else "footnote 1"
-
-
 def theorem2(results: Results, style: FigureStyle) -> Figure:
     """Over the kernel: errors and bound, weights against the lemmas, and the patches' rank.
 
@@ -72,10 +34,10 @@ def theorem2(results: Results, style: FigureStyle) -> Figure:
     """
     columns: dict[str, list[Point]] = {}
     for (source, size), rows in results.study("theorem2").groupby(["source", "size"], sort=False):
-        points = [_point(results, str(i), group) for i, group in rows.groupby("cell_id")]
+        points = [point_of(results, str(i), group) for i, group in rows.groupby("cell_id")]
         channels = points[0].field // points[0].kernel ** 2
         title = f"{source}, {size} × {size}, {channels} channel{'s' if channels > 1 else ''}"
-        columns[title] = sorted(points, key=lambda point: point.kernel)
+        columns[title] = sorted(points, key=lambda p: p.kernel)
     height = TOP + sum(HEIGHTS) + 2 * BETWEEN + AXIS
     figure = layout.new_figure(height, _notes(columns, style))
     width = (layout.WIDTH - LEFT - 0.06 - GAP * (len(columns) - 1)) / len(columns)
@@ -91,73 +53,6 @@ def theorem2(results: Results, style: FigureStyle) -> Figure:
         _draw_ranks(panels[2], points)
         _share_axes(panels, points, leftmost=number == 0)
     return figure
-
-
-def _point(results: Results, cell_id: str, replicates: pd.DataFrame) -> Point:
-    cell = results.cell(cell_id)
-    if cell.net.arch != "cnn" or cell.net.depth != 1 or cell.net.bias:
-        raise FigureError(
-            f"studies.theorem2: {cell_id} is no one-layer CNN without biases; its net must be "
-            "{arch: cnn, depth: 1, bias: false}"
-        )
-    if cell.data.examples == "all" or len(cell.data.examples) != 1 or cell.data.vary:
-        raise FigureError(f"studies.theorem2: {cell_id} must train on one image, with vary: false")
-    kernel, channels = cell.net.kernel, cell.data.channels
-    images = results.standardized(cell_id, 0)
-    patches, pixels = theory.patches(images, kernel), theory.pixels(images)
-    basis = theory.row_space(patches[0])
-    live = replicates[replicates["status"].isin(LIVE)]
-    starts = [
-        theory.as_matrix(results.initial_weights(cell_id, r, restart)["weight.0"])
-        for r, restart in zip(live["replicate"], live["restarts"], strict=True)
-    ]
-    trained = [theory.as_matrix(results.weights(cell_id)["weight.0"][r]) for r in live["replicate"]]
-    limits = [theory.closed_form(start, patches[0], pixels[0]) for start in starts]
-    return Point(
-        kernel=kernel,
-        field=kernel**2 * channels,
-        patches=patches.shape[1],
-        rank=basis.shape[1],
-        bound=theory.theorem2_bound(
-            kernel,
-            channels,
-            basis.shape[1],
-            _variance(cell.init, kernel, channels),
-            _largest(results, cell_id),
-            DELTA,
-        ),
-        closed=[theory.theorem2_error(start, basis, patches[1:]).mean() for start in starts],
-        measured=_measured(results, live),
-        deviation=[
-            float(np.linalg.norm(found - limit) / np.linalg.norm(limit))
-            for found, limit in zip(trained, limits, strict=True)
-        ],
-        total=len(replicates),
-    )
-
-
-def _variance(init: str, kernel: int, channels: int) -> float:
-    try:
-        return theory.initial_variance(init, kernel, channels)
-    except ValueError as error:
-        raise FigureError(f"studies.theorem2: {error}") from None
-
-
-def _largest(results: Results, cell_id: str) -> float:
-    """B of Eq. (8): the largest absolute value of a standardized pixel."""
-    mean, std = results.scale(cell_id)
-    return float(np.max(np.maximum(mean, 1 - mean) / std))
-
-
-def _measured(results: Results, live: pd.DataFrame) -> list[float]:
-    """Each replicate's mean squared error over the test images at the training image's size."""
-    metrics = results.metrics(live)
-    rows = metrics[
-        (metrics["reference"] == "identity")
-        & (metrics["size"] == metrics["size_train"])
-        & ~metrics["kind"].isin(["train", "correlated"])
-    ]
-    return [float(rows.loc[rows["replicate"] == r, "mse"].mean()) for r in live["replicate"]]
 
 
 def _draw_errors(axes: Axes, points: Sequence[Point], style: FigureStyle) -> None:
@@ -256,12 +151,17 @@ def _notes(columns: Mapping[str, Sequence[Point]], style: FigureStyle) -> list[s
         f"Points: geometric mean over replicates ({replicates}) and {style.interval:.0%} interval "
         "of the logarithms (Student t).",
     ]
-    failed = [
-        f"{len(p.measured)} of {p.total} at {p.kernel} × {p.kernel} ({title})"
-        for title, column in columns.items()
-        for p in column
-        if len(p.measured) < p.total
-    ]
-    if failed:
-        notes.append(f"Replicates that live, the others are in no mean: {'; '.join(failed)}.")
+    told: dict[str, Callable[[Point], int]] = {
+        "Dead or diverged, and in no mean": lambda point: point.total - len(point.measured),
+        "In the means, though not converged within the budget": lambda point: point.unconverged,
+    }
+    for what, count in told.items():
+        found = [
+            f"{count(point)} of {point.total} at {point.kernel} × {point.kernel} ({title})"
+            for title, column in columns.items()
+            for point in column
+            if count(point)
+        ]
+        if found:
+            notes.append(f"{what}: {'; '.join(found)}.")
     return notes
