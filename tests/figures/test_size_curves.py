@@ -109,3 +109,14 @@ def test_cells_without_correlated_probes_are_refused(run):
     run.cells = run.cells[:1]
     with pytest.raises(FigureError, match=r"studies\.cnn_image_size: .* train on one image"):
         draw("fig08", run.results(), STYLE)
+
+
+def test_the_papers_grid_is_readable(run, printed):
+    for size in (7, 14, 28, 56, 112):
+        for depth in (1, 3, *range(5, 18), 19, 20, 24):
+            run.add("cnn_image_size", depth, measure=lambda *_: 0.5, size=size)
+    figure = draw("fig08", run.results(), STYLE)
+    (legend,) = figure.legends
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels == [f"trained at {size} × {size}" for size in (7, 14, 28, 56, 112)]
+    printed(figure)

@@ -19,7 +19,7 @@ from idpipe.figures.results import FigureError, Results
 REFERENCES: tuple[Reference, ...] = ("constant", "identity")
 PAPER_SIZES = (7, 14, 28, 56, 112)
 MARKERS = "osD^vPX"
-LEFT, GAP, TOP, HEIGHT, AXIS = 0.5, 0.12, 0.3, 2.1, 0.45
+LEFT, GAP, TOP, HEIGHT, AXIS = 0.5, 0.12, 0.55, 2.1, 0.45
 """Inches: left of the panels, between them, above them, their height, and the axis below."""
 PANEL = (layout.WIDTH - LEFT - GAP - 0.06) / 2
 DODGE = 0.1
@@ -45,7 +45,9 @@ def fig08(results: Results, style: FigureStyle) -> Figure:
     right.set_yticks(ticks, [""] * len(ticks))
     for axes in (left, right):
         axes.set_ylim(min(lows) - 0.03, 1.03)
-    right.legend(title="training image", title_fontsize=layout.SMALL_SIZE)
+    handles, labels = left.get_legend_handles_labels()
+    told = [f"trained at {label}" for label in labels]
+    figure.legend(handles, told, loc="upper center", ncols=len(curves), frameon=False)
     return figure
 
 

@@ -21,7 +21,11 @@ HEIGHTS = (2.2, 1.2, 1.2)
 """Inches of the rows: errors, deviations, ranks."""
 ERRORS, DEVIATIONS = (1e-17, 1e7), (1e-12, 1.0)
 """Ends of the log axes. The lower one of errors stands for 0, up to the rounding of outputs."""
-TICKS = ((1e-12, 1e-8, 1e-4, 1.0, 1e4), (1e-12, 1e-8, 1e-4, 1.0), (1.0, 10.0, 100.0, 1000.0))
+TICKS = (
+    (ERRORS[0], 1e-12, 1e-8, 1e-4, 1.0, 1e4),
+    (1e-12, 1e-8, 1e-4, 1.0),
+    (1.0, 10.0, 100.0, 1000.0),
+)
 LEMMAS = {"Lemma 1": "o", "Lemma 2": "s", "footnote 1": "D"}
 """What gives the closed form, and the marker that says so."""
 
@@ -125,15 +129,12 @@ def _share_axes(panels: Sequence[Axes], points: Sequence[Point], leftmost: bool)
             axes.set_ylabel(label)
     panels[2].set_xticks(range(len(points)), [f"{p.kernel} × {p.kernel}" for p in points])
     panels[2].set_xlabel("filter size")
-    if leftmost:
-        panels[0].text(
-            -0.02, 0, "0", transform=panels[0].transAxes, ha="right", va="center",
-            fontsize=layout.SMALL_SIZE,
-        )  # fmt: skip
 
 
 def _power(tick: float) -> str:
-    """`1e-8`, `1`, `10,000`."""
+    """`1e-8`, `1`, `10,000`; the lower end of errors is `0`."""
+    if tick == ERRORS[0]:
+        return "0"
     return f"{tick:,.0f}" if tick >= 1 else f"{tick:.0e}".replace("e-0", "e-")
 
 
