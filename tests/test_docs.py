@@ -168,8 +168,9 @@ class TestPaperPreset:
         for name, cells in plan.studies.items():
             for cell in cells:
                 assert (cell.max_steps, cell.replicates) == (2_000_000, 5)
-                assert cell.data.source == ("cifar10" if name == "colour" else "mnist")
-                if name != "cnn_optimizer":
+                colour = name == "colour" or cell.data.channels == 3
+                assert cell.data.source == ("cifar10" if colour else "mnist")
+                if name not in ("cnn_optimizer", "theorem1", "theorem2"):
                     assert (cell.optimizer.lr, cell.optimizer.momentum) == (0.01, 0.9)
         assert {cell.net.activation for cell in plan.studies["fcn_linear_depth"]} == {"linear"}
         assert {cell.net.kernel for cell in plan.studies["cnn_depth"]} == {5}

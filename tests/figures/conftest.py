@@ -120,7 +120,7 @@ class Run:
                         }
                     )
 
-    def _evaluate(self, cell_id: str, outputs: np.ndarray, probe_set: str) -> None:
+    def _evaluate(self, cell_id: str, outputs: np.ndarray, probe_set: str = "0123456789ab") -> None:
         source = self.folder / "data" / f"{outputs.shape[2]}-channels"
         source.mkdir(parents=True, exist_ok=True)
         path = source / f"probes-{probe_set}.npz"
