@@ -15,7 +15,10 @@ rule all_figures:
     default_target: True
     input:
         [TARGETS.figure_files(name) for name in FIGURES if not TARGETS.lacking(name)],
-        [TABLES / f"{table}.parquet" for table in ["cells", "studies", "metrics", "history", "layers"]],
+        [
+            TABLES / f"{table}.parquet"
+            for table in ["cells", "studies", "metrics", "history", "layers"]
+        ],
 
 
 include: "workflow/rules/data.smk"
