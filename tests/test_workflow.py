@@ -107,6 +107,8 @@ def test_a_study_left_out_leaves_out_its_figures(tmp_path):
     found = jobs(tmp_path, settings, "all_figures")
     assert found["fig02"] == found["table1"] == 1
     assert found["fig03"] == found["fig04"] == 0
+    found = jobs(tmp_path, tiny(probes={"rho": [0], "n_per_rho": 1}), "all_figures")
+    assert (found["fig03"], found["fig06"]) == (1, 0)
     result = snakemake(tmp_path, settings, "fig03", "--dry-run")
     assert result.returncode != 0
     assert "fig03 needs studies.cnn_depth" in result.stdout + result.stderr

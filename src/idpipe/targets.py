@@ -81,8 +81,10 @@ class Targets:
         return self.layout.evaluation(cell_id, self.probe_hashes[cell_id])
 
     def lacking(self, name: str) -> list[str]:
-        """Studies that a figure reads and the configuration does not have."""
-        return [study for study in FIGURES[name].studies if study not in self.plan.studies]
+        """Keys of the configuration that a figure needs and that are not there, or empty."""
+        figure = FIGURES[name]
+        studies = [f"studies.{s}" for s in figure.studies if s not in self.plan.studies]
+        return studies + ["probes.sizes"] * (figure.sizes and not self.config.probes.sizes)
 
     def figure_files(self, name: str) -> list[Path]:
         """Everything that is written for a figure."""

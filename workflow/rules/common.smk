@@ -90,7 +90,7 @@ def refusal(name):
     """An input function for a figure that cannot be drawn; it is only called if one asks for it."""
 
     def refuse(wildcards):
-        lacking = ", ".join(f"studies.{study}" for study in TARGETS.lacking(name))
+        lacking = ", ".join(TARGETS.lacking(name))
         raise WorkflowError(f"{name} needs {lacking}, which the configuration does not have")
 
     return refuse

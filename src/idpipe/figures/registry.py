@@ -27,6 +27,7 @@ class Figure:
             `classifier` (error rates).
         suffixes: the files it is written to; `<name>_texts` gives those that are no pictures.
         weights: whether it reads the cells' trained weights too.
+        sizes: whether it shows probes at other sizes (`probes.sizes`).
     """
 
     name: str
@@ -38,6 +39,7 @@ class Figure:
     analyses: tuple[Analysis, ...] = ()
     suffixes: tuple[str, ...] = ("png", "pdf")
     weights: bool = False
+    sizes: bool = False
 
 
 _FCN = ("fcn_relu_depth", "fcn_linear_depth")
@@ -61,8 +63,18 @@ FIGURES: dict[str, Figure] = {
             "What layers tell of the class",
             ("classifier",),
         ),
-        Figure("fig06", "sizes", ("cnn_depth",), True, "3.3", "Shallow CNN, other input sizes"),
-        Figure("fig07", "sizes", ("cnn_depth",), True, "3.3", "Deep CNN, other input sizes"),
+        Figure(
+            "fig06",
+            "sizes",
+            ("cnn_depth",),
+            True,
+            "3.3",
+            "Shallow CNN, other input sizes",
+            sizes=True,
+        ),
+        Figure(
+            "fig07", "sizes", ("cnn_depth",), True, "3.3", "Deep CNN, other input sizes", sizes=True
+        ),
         Figure("fig08", "size_curves", ("cnn_image_size",), False, "3.4", "Training image sizes"),
         Figure("fig09", "grids_cnn", _KERNEL, True, "3.4", "Predictions over filter sizes"),
         Figure("fig10", "grids_cnn", _CHANNELS, True, "3.4", "Predictions over channels"),
@@ -77,7 +89,15 @@ FIGURES: dict[str, Figure] = {
         Figure(
             "fig19", "layercurves", _CNN + _FCN, False, "G", "Distance from initialization", _LAYERS
         ),
-        Figure("fig20", "sizes", ("cnn_depth",), True, "H.1", "Shallow CNN, sizes in between"),
+        Figure(
+            "fig20",
+            "sizes",
+            ("cnn_depth",),
+            True,
+            "H.1",
+            "Shallow CNN, sizes in between",
+            sizes=True,
+        ),
         Figure("fig21", "layerviews", _CNN, False, "H.1", "Layers at other input sizes", _LAYERS),
         Figure("fig22", "upper", _CNN, False, "H.2", "The top layer alone", _LAYERS),
         Figure("fig23", "upper", _CNN, False, "H.2", "The top two layers alone", _LAYERS),
