@@ -34,7 +34,7 @@ def tiny(**changes) -> dict:
             "fcn_linear_depth": {"base": linear, "axes": {"net.depth": [1, 2]}},
             "cnn_depth": {"base": cnn, "axes": {"net.depth": [1, 2]}},
         },
-        "probes": {**CLASSIFIER, "rho": [0, 1], "n_per_rho": 2},
+        "probes": {**CLASSIFIER, "rho": [0, 1], "n_per_rho": 2, "sizes": [7, 35]},
         **changes,
     }
 
