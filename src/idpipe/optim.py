@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,49 +27,52 @@ from idpipe.cells import Cell, Schedule
 Tensors = list[Tensor]
 
 
+class Update(NamedTuple):
+    """What one step works on, in place."""
+
+    params: Tensors
+    grads: Tensors
+    memory: list[Tensors]
+    """One list for each of the rule's averages."""
+    done: Tensors
+    """Steps done so far, a scalar for each parameter."""
+    rate: float
+
+
 @dataclass(frozen=True)
 class Rule:
     """How an optimizer changes parameters."""
 
     averages: tuple[str, ...]
     """What it remembers of past gradients, one number per parameter, 0 at the start."""
-    update: Callable[[Any, Tensors, Tensors, list[Tensors], Tensors, float], None]
-    """Called with settings, parameters, gradients, averages, steps done, rate; works in place."""
+    update: Callable[[Any, Update], None]
+    """Makes the step that settings and `Update` describe."""
     fused: bool = False
     """Whether one kernel does it all, which wants the steps done beside the parameters."""
 
 
-def _sgd(
-    s: cells.SGD, params: Tensors, grads: Tensors, memory: list[Tensors], done: Tensors, rate: float
-) -> None:
+def _sgd(s: cells.SGD, now: Update) -> None:
     sgd(
-        params,
-        grads,
-        [*memory[0]],
+        now.params,
+        now.grads,
+        [*now.memory[0]],
         fused=True,
         weight_decay=s.weight_decay,
         momentum=s.momentum,
-        lr=rate,
+        lr=now.rate,
         dampening=0,
         nesterov=s.nesterov,
         maximize=False,
     )
 
 
-def _adagrad(
-    s: cells.Adagrad,
-    params: Tensors,
-    grads: Tensors,
-    memory: list[Tensors],
-    done: Tensors,
-    rate: float,
-) -> None:
+def _adagrad(s: cells.Adagrad, now: Update) -> None:
     adagrad(
-        params,
-        grads,
-        memory[0],
-        done,
-        lr=rate,
+        now.params,
+        now.grads,
+        now.memory[0],
+        now.done,
+        lr=now.rate,
         weight_decay=0,
         lr_decay=0,
         eps=s.eps,
@@ -77,22 +80,15 @@ def _adagrad(
     )
 
 
-def _rmsprop(
-    s: cells.RMSprop,
-    params: Tensors,
-    grads: Tensors,
-    memory: list[Tensors],
-    done: Tensors,
-    rate: float,
-) -> None:
+def _rmsprop(s: cells.RMSprop, now: Update) -> None:
     rmsprop(
-        params,
-        grads,
-        memory[0],
+        now.params,
+        now.grads,
+        now.memory[0],
         [],
-        memory[1],
-        done,
-        lr=rate,
+        now.memory[1],
+        now.done,
+        lr=now.rate,
         alpha=s.alpha,
         eps=s.eps,
         weight_decay=0,
@@ -101,50 +97,36 @@ def _rmsprop(
     )
 
 
-def _adam(
-    s: cells.Adam,
-    params: Tensors,
-    grads: Tensors,
-    memory: list[Tensors],
-    done: Tensors,
-    rate: float,
-) -> None:
+def _adam(s: cells.Adam, now: Update) -> None:
     adam(
-        params,
-        grads,
-        memory[0],
-        memory[1],
+        now.params,
+        now.grads,
+        now.memory[0],
+        now.memory[1],
         [],
-        done,
+        now.done,
         fused=True,
         amsgrad=False,
         beta1=s.beta1,
         beta2=s.beta2,
-        lr=rate,
+        lr=now.rate,
         weight_decay=0,
         eps=s.eps,
         maximize=False,
     )
 
 
-def _adamax(
-    s: cells.Adamax,
-    params: Tensors,
-    grads: Tensors,
-    memory: list[Tensors],
-    done: Tensors,
-    rate: float,
-) -> None:
+def _adamax(s: cells.Adamax, now: Update) -> None:
     adamax(
-        params,
-        grads,
-        memory[0],
-        memory[1],
-        done,
+        now.params,
+        now.grads,
+        now.memory[0],
+        now.memory[1],
+        now.done,
         eps=s.eps,
         beta1=s.beta1,
         beta2=s.beta2,
-        lr=rate,
+        lr=now.rate,
         weight_decay=0,
     )
 
@@ -182,7 +164,7 @@ class Optimizer:
     def step(self, rate: float) -> None:
         """Change the parameters along their gradients."""
         grads = [param.grad for param in self.params if param.grad is not None]
-        self.rule.update(self.settings, self.params, grads, self.memory, self.done, rate)
+        self.rule.update(self.settings, Update(self.params, grads, self.memory, self.done, rate))
 
     def keep_rows(self, params: Sequence[Tensor], rows: Tensor) -> None:
         """Go on with `params`, the replicates `rows` of the parameters so far."""
