@@ -86,6 +86,13 @@ def set_numerics(cell: Cell) -> None:
     torch.backends.cudnn.benchmark = False
 
 
+def placed(cell: Cell, params: Params, device: torch.device | str) -> Params:
+    """The parameters where and in the precision in which the cell computes; sets it."""
+    set_numerics(cell)
+    dtype = DTYPES[cell.precision]
+    return {name: value.to(device=device, dtype=dtype) for name, value in params.items()}
+
+
 @contextmanager
 def _flushed_denormals() -> Iterator[None]:
     """Treat denormals as zero: the momentum of a weight whose gradient is zero would decay into

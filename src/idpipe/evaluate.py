@@ -12,9 +12,9 @@ from torch import Tensor
 
 from idpipe import nets
 from idpipe.cells import Cell
-from idpipe.engine import set_numerics
+from idpipe.engine import placed
 from idpipe.metrics import correlation, mse
-from idpipe.nets import DTYPES, Params
+from idpipe.nets import Params
 from idpipe.pixels import resize
 from idpipe.probes import ProbeSet
 
@@ -36,14 +36,13 @@ def outputs(
         images: standardized; `t` is 1 (all replicates see the same) or e.
         device: where to compute.
     """
-    set_numerics(cell)
-    dtype = DTYPES[cell.precision]
-    placed = {name: value.to(device=device, dtype=dtype) for name, value in params.items()}
-    count = len(next(iter(placed.values())))
+    params = placed(cell, params, device)
+    weight = params["weight.0"]
+    count = len(weight)
     parts = []
     for start in range(0, images.shape[1], IMAGES_AT_ONCE):
-        part = torch.tensor(images[:, start : start + IMAGES_AT_ONCE], device=device, dtype=dtype)
-        parts.append(_forward(cell, placed, part.expand(count, -1, -1, -1, -1)))
+        part = torch.tensor(images[:, start : start + IMAGES_AT_ONCE]).to(weight)
+        parts.append(_forward(cell, params, part.expand(count, -1, -1, -1, -1)))
     if not parts:
         return np.empty((count, *images.shape[1:]), np.float32)
     return np.concatenate(parts, axis=1)

@@ -15,21 +15,14 @@ from torch import Tensor
 
 from idpipe import nets
 from idpipe.cells import CNN, FCN, Cell
-from idpipe.engine import set_numerics
-from idpipe.nets import DTYPES, Params
+from idpipe.engine import placed
+from idpipe.nets import Params
 from idpipe.pixels import resize, standardize
 from idpipe.sources import Split
 
 IMAGES_AT_ONCE = 64
 FLAT = 1e-5
 """A view whose range is below this share of its largest value holds rounding alone: it is flat."""
-
-
-def placed(cell: Cell, params: Params, device: torch.device | str) -> Params:
-    """The parameters where and in the precision in which the cell computes."""
-    set_numerics(cell)
-    dtype = DTYPES[cell.precision]
-    return {name: value.to(device=device, dtype=dtype) for name, value in params.items()}
 
 
 # --- averaging classifier (Sec. 3.2, Fig. 5) -------------------------------------------------

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from idpipe import layers, nets
 from idpipe.cells import CNN, Cell
+from idpipe.engine import placed
 from idpipe.nets import Params
 from idpipe.probes import ProbeSet
 from idpipe.sources import Split
@@ -119,7 +120,7 @@ def pictures(
     """
     if not isinstance(cell.net, CNN):
         return {}
-    after, before = (layers.placed(cell, p, device) for p in (params, initial))
+    after, before = (placed(cell, p, device) for p in (params, initial))
     some = viewed(probes.names, probes.kinds)
     fewer = viewed(probes.names, probes.kinds, RESIZED)
     found: dict[str, np.ndarray] = {}

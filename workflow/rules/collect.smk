@@ -6,7 +6,7 @@ rule collect:
         metrics=[TARGETS.evaluation(cell) / "metrics.parquet" for cell in PLAN.cells],
         status=[TARGETS.layout.cell(cell) / "status.json" for cell in PLAN.cells],
         history=[TARGETS.layout.cell(cell) / "history.parquet" for cell in PLAN.cells],
-        layers=analysis_files("layers") + analysis_files("classifier"),
+        layers=analysis_tables("layers") + analysis_tables("classifier"),
     output:
         cells=ensure(TABLES / "cells.parquet", non_empty=True),
         studies=ensure(TABLES / "studies.parquet", non_empty=True),

@@ -58,7 +58,7 @@ def source_folder(cell):
     return TARGETS.layout.source(source_key(PLAN.cells[cell].data))
 
 
-def analysis_files(analysis):
+def analysis_tables(analysis):
     """The files of a layer-wise analysis that the run's table reads."""
     cells = TARGETS.analysed(analysis)
     return [TARGETS.evaluation(cell) / f"{analysis}.parquet" for cell in cells]

@@ -15,7 +15,7 @@ rule evaluate:
         RESULTS / "benchmarks/evaluate/{cell}-{probes}.tsv"
     threads: JOB_THREADS
     resources:
-        mem_mb=1500,
+        mem_mb=lambda wildcards: 1500 + PLAN.cells[wildcards.cell].memory_bytes // 2**20,
     params:
         correlation=PLAN.config.probes.correlation,
     message:
