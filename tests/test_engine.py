@@ -209,7 +209,7 @@ def test_one_easy_batch_converges_nothing():
     cell = make_cell(
         {"arch": "cnn", "depth": 1, "kernel": 3},
         batch_size=1,
-        report_every=1,
+        report_every=5,
         max_steps=200,
         stop_mse=1e-2,
         data={"size": SIZE, "examples": [{"label": 7, "index": i} for i in range(40)]},
