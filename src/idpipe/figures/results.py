@@ -141,9 +141,8 @@ class Results:
 
     def layer_output(self, cell_id: str, replicate: int, name: str) -> Images:
         """As `views`, for an array of outputs, which it returns as pixels to show."""
-        with self._probe_file(cell_id) as arrays:
-            mean, std = arrays["mean"], arrays["std"]
-        return displayed(_pick(self._layer_array(cell_id, name), replicate, cell_id), mean, std)
+        outputs = _pick(self._layer_array(cell_id, name), replicate, cell_id)
+        return displayed(outputs, *self.scale(cell_id))
 
     def view_sizes(self, cell_id: str) -> list[int]:
         """Sizes beside the training image's at which the cell's layers were looked at."""
@@ -165,9 +164,7 @@ class Results:
     def inputs(self, cell_id: str, replicate: int, size: int | None = None) -> Probes:
         """The cell's named probes as replicate `replicate` saw them, resized to `size` if given."""
         with self._probe_file(cell_id) as arrays:
-            named = arrays[_sized(arrays, size)]
-            # One set serves all replicates unless each trains on an image of its own.
-            chosen = _pick(named, replicate if len(named) > 1 else 0, cell_id)
+            chosen = _own_set(arrays[_sized(arrays, size)], replicate, cell_id)
             return Probes(
                 tuple(str(name) for name in arrays["names"]),
                 tuple(str(kind) for kind in arrays["kinds"]),
@@ -177,9 +174,7 @@ class Results:
     def standardized(self, cell_id: str, replicate: int) -> Float64[np.ndarray, "n c h w"]:
         """The images of `inputs` as the network sees them (Appendix A), not clipped."""
         with self._probe_file(cell_id) as arrays:
-            named = arrays["named"]
-            chosen = _pick(named, replicate if len(named) > 1 else 0, cell_id)
-            return chosen.astype(np.float64)
+            return _own_set(arrays["named"], replicate, cell_id).astype(np.float64)
 
     def scale(self, cell_id: str) -> tuple[Float64[np.ndarray, " c"], Float64[np.ndarray, " c"]]:
         """Mean and standard deviation that pixels in [0, 1] are standardized with, per channel."""
@@ -254,6 +249,13 @@ def _pick(
             f"figures.replicate = {replicate}: {cell_id} has replicates 0 to {len(images) - 1}"
         )
     return np.asarray(images[replicate])
+
+
+def _own_set(
+    images: Float[np.ndarray, "t n ..."], replicate: int, cell_id: str
+) -> Float[np.ndarray, "n ..."]:
+    """One set serves all replicates unless each trains on an image of its own."""
+    return _pick(images, replicate if len(images) > 1 else 0, cell_id)
 
 
 def displayed(
