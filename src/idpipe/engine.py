@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -68,6 +69,30 @@ class Trained:
         return {name: torch.stack([o.params[name] for o in self.outcomes]) for name in names}
 
 
+@dataclass
+class State:
+    """All that the rest of a training depends on, beside the cell and its images.
+
+    It is of a moment between two steps, from which minibatches and rates follow. Its tensors are
+    those in use: they change with the next step, and a training that starts from them takes them.
+    """
+
+    restart: int
+    step: int
+    """Steps made by the replicates still in training, since their restart."""
+    replicates: list[int]
+    """The replicates still in training, in the order of the stack."""
+    tensors: dict[str, Tensor]
+    """Their parameters, the optimizer's memory, losses not looked at yet."""
+    attempts: list[Outcome]
+    """Those that have ended."""
+    history: History
+
+
+AtStep = Callable[["Training"], None]
+"""Called before every step; may read the training's state, must not change it."""
+
+
 def choose_device() -> torch.device:
     """The first CUDA device if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -110,6 +135,8 @@ def train(
     replicates: Sequence[int] | None = None,
     device: torch.device | str = "cpu",
     report: Report | None = None,
+    state: State | None = None,
+    at_step: AtStep | None = None,
 ) -> Trained:
     """Train the cell's replicates (or only those named) to reproduce their own images.
 
@@ -119,28 +146,78 @@ def train(
         replicates: which replicates to train; all by default.
         device: where to compute.
         report: called after every read of the losses.
+        state: where a training of the same arguments was; it ends as that one would have.
+        at_step: called before every step.
 
     Dead and diverged replicates are restarted as `cell.failure` says, together, from step 0.
     """
-    set_numerics(cell)
-    waiting = list(range(cell.replicates) if replicates is None else replicates)
-    order = list(waiting)
-    attempts: list[Outcome] = []
-    history = History()
-    last = 0 if cell.failure.policy == "keep" else cell.failure.max_restarts
-    for restart in range(last + 1):
-        stack = _Stack(cell, images, waiting, restart, torch.device(device), history, report)
-        with _flushed_denormals():
-            ended = stack.run()
-        attempts += ended
-        failed = [o for o in ended if o.status in (DEAD, DIVERGED)]
-        if not failed:
-            break
-        waiting = sorted(o.replicate for o in failed)
-        for outcome in failed if restart < last else ():
-            outcome.params.clear()  # another attempt takes its place
-    kept = {outcome.replicate: outcome for outcome in attempts}
-    return Trained([kept[replicate] for replicate in order], attempts, history)
+    chosen = list(range(cell.replicates) if replicates is None else replicates)
+    return Training(cell, images, chosen, torch.device(device), report, state).run(at_step)
+
+
+class Training:
+    """A cell in training: one stack of replicates after the other, each of those that failed."""
+
+    def __init__(
+        self,
+        cell: Cell,
+        images: Float32[np.ndarray, "t j c h w"],
+        replicates: Sequence[int],
+        device: torch.device,
+        report: Report | None = None,
+        state: State | None = None,
+    ) -> None:
+        set_numerics(cell)
+        self.cell, self.images, self.device, self.report = cell, images, device, report
+        self.order = list(replicates)
+        self.attempts: list[Outcome] = []
+        self.history = History()
+        if state is None:
+            self.stack = self._new_stack(self.order, 0)
+            return
+        self.attempts = [a for a in state.attempts if a.restart < state.restart]
+        self.history = state.history
+        self.stack = self._new_stack(state.replicates, state.restart, state)
+
+    def _new_stack(
+        self, replicates: Sequence[int], restart: int, state: State | None = None
+    ) -> _Stack:
+        return _Stack(
+            self.cell,
+            self.images,
+            replicates,
+            restart,
+            self.device,
+            self.history,
+            self.report,
+            state,
+        )
+
+    def state(self) -> State:
+        """Where the training is, to be gone on from."""
+        stack = self.stack
+        attempts = [*self.attempts, *stack.ended]
+        return State(
+            stack.restart, stack.step, stack.replicates, stack.tensors(), attempts, self.history
+        )
+
+    def run(self, at_step: AtStep | None = None) -> Trained:
+        """Train to the end."""
+        policy = self.cell.failure
+        last = 0 if policy.policy == "keep" else policy.max_restarts
+        while True:
+            with _flushed_denormals():
+                ended = self.stack.run(None if at_step is None else partial(at_step, self))
+            self.attempts += ended
+            failed = [o for o in ended if o.status in (DEAD, DIVERGED)]
+            if not failed or self.stack.restart == last:
+                break
+            for outcome in failed:
+                outcome.params.clear()  # another attempt takes its place
+            waiting = sorted(o.replicate for o in failed)
+            self.stack = self._new_stack(waiting, self.stack.restart + 1)
+        kept = {outcome.replicate: outcome for outcome in self.attempts}
+        return Trained([kept[replicate] for replicate in self.order], self.attempts, self.history)
 
 
 class _Stack:
@@ -155,11 +232,16 @@ class _Stack:
         device: torch.device,
         history: History,
         report: Report | None,
+        state: State | None = None,
     ) -> None:
         self.cell, self.restart, self.device = cell, restart, device
         self.history, self.report = history, report
         self.replicates = list(replicates)
-        self.params = nets.initial_params(cell, replicates, restart, device)
+        if state is None:
+            self.params = nets.initial_params(cell, replicates, restart, device)
+        else:
+            held = _below("params.", state.tensors)
+            self.params = {name: value.to(device) for name, value in held.items()}
         self.names = nets.trainable(cell, self.params)
         for name in self.names:
             self.params[name].requires_grad_(True)
@@ -171,10 +253,34 @@ class _Stack:
         self.step = 0
         self.window: list[Tensor] = []
         self.ended: list[Outcome] = []
+        if state is not None:
+            self._go_on(state)
 
-    def run(self) -> list[Outcome]:
+    def _go_on(self, state: State) -> None:
+        self.step = state.step
+        self.ended = [a for a in state.attempts if a.restart == self.restart]
+        self.window = list(state.tensors["window"].to(self.device))
+        self.optimizer.load(_below("optimizer.", state.tensors))
+        state.tensors.clear()  # or the memory of rows that leave the stack would stay in use
+        if self.step > 0:
+            # Added to zero, a gradient of -0 becomes 0; the first one of all is taken as it is.
+            for name in self.names:
+                self.params[name].grad = torch.zeros_like(self.params[name])
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors that the next steps depend on, by name; not copied."""
+        window = torch.stack(self.window) if self.window else torch.empty(0, len(self.replicates))
+        return {
+            **{f"params.{name}": param.detach() for name, param in self.params.items()},
+            **{f"optimizer.{name}": value for name, value in self.optimizer.tensors().items()},
+            "window": window,
+        }
+
+    def run(self, at_step: Callable[[], None] | None = None) -> list[Outcome]:
         """Train until every replicate has ended."""
         while True:
+            if at_step is not None:
+                at_step()
             mse = self._batch_mse()
             self.window.append(mse.detach())
             if self.step % self.cell.report_every == 0 or self.step == self.cell.max_steps:
@@ -290,6 +396,15 @@ class _Stack:
         self.optimizer.keep_rows([self.params[name] for name in self.names], rows)
 
 
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose name begins so, by the rest of their name."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
 class _Batches:
     """Minibatches without replacement, a fresh order per epoch, from the replicate's own seed."""
 
@@ -324,13 +439,18 @@ def _stride(step: int) -> int:
 
 
 class Progress:
-    """Prints step, MSE, speed and time left, at most every `seconds`."""
+    """Prints step, MSE, speed and time left, at most every `seconds`, from `step` on."""
 
     def __init__(
-        self, name: str, max_steps: int, show: Callable[[str], None], seconds: float = 5.0
+        self,
+        name: str,
+        max_steps: int,
+        show: Callable[[str], None],
+        seconds: float = 5.0,
+        step: int = 0,
     ) -> None:
         self.name, self.max_steps, self.show, self.seconds = name, max_steps, show, seconds
-        self.last_time, self.last_step = time.monotonic(), 0
+        self.last_time, self.last_step = time.monotonic(), step
 
     def __call__(self, step: int, mse: float, training: int, restart: int) -> None:
         """Take one report of the engine."""

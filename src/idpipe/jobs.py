@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save
 from idpipe import __version__, data, engine, layers, layerwise, nets, probes, store, tables
 from idpipe import evaluate as evaluation
 from idpipe.cells import Cell
+from idpipe.checkpoints import Checkpoint
 from idpipe.config import ProbeSpec
 from idpipe.data import training_images
 from idpipe.engine import Outcome, Trained
@@ -29,28 +30,46 @@ from idpipe.errors import StoreError
 from idpipe.figures.registry import Analysis
 from idpipe.nets import Params
 from idpipe.probes import ProbeSet
+from idpipe.store import Layout
 from idpipe.targets import Targets
 
 
-def train(cell: Cell, source: Path, folder: Path, show: Callable[[str], None]) -> None:
-    """Train a cell on a prepared source; write its result into `folder`.
+def train(
+    cell: Cell,
+    source: Path,
+    folder: Path,
+    show: Callable[[str], None],
+    checkpoint_seconds: float | None = None,
+) -> signal.Signals | None:
+    """Train a cell on a prepared source; write its result into `folder`, its place in a `Layout`.
 
     Files: cell.json, weights.safetensors, history.parquet, status.json (written last).
+    While it trains it is saved every `checkpoint_seconds` (default: `checkpoints.SECONDS`) below
+    `checkpoints/` beside `cells/`, and goes on from there if killed; asked to end by one of
+    `checkpoints.SIGNALS` it saves and raises SystemExit, or after the last step ends as usual and
+    returns the signal.
     Raises DataError where the source lacks an image the cell asks for.
     """
     images = training_images(cell.data, source, cell.replicates)
     device = engine.choose_device()
     torch.set_num_threads(1)
-    start = time.perf_counter()
-    progress = engine.Progress(cell.cell_id, cell.max_steps, show)
-    trained = engine.train(cell, images, device=device, report=progress)
-    seconds = time.perf_counter() - start
-    store.write_bytes(folder / "cell.json", cell.canonical().encode())
-    store.write_bytes(folder / "weights.safetensors", save(trained.params))
-    store.write_parquet(folder / "history.parquet", tables.history(cell, trained.history))
-    store.write_json(folder / "status.json", _status(cell, trained, seconds, device))
+    path = Layout(folder.parent.parent).checkpoint(cell.cell_id)
+    checkpoint = Checkpoint(path, cell, _name(device), show, checkpoint_seconds)
+    state = checkpoint.load()
+    step = 0 if state is None else state.step
+    progress = engine.Progress(cell.cell_id, cell.max_steps, show, step=step)
+    with checkpoint.on_signals():
+        trained = engine.train(
+            cell, images, None, device, progress, state, at_step=checkpoint.at_step
+        )
+        store.write_bytes(folder / "cell.json", cell.canonical().encode())
+        store.write_bytes(folder / "weights.safetensors", save(trained.params))
+        store.write_parquet(folder / "history.parquet", tables.history(cell, trained.history))
+        store.write_json(folder / "status.json", _status(cell, trained, checkpoint))
+    checkpoint.remove()
     for outcome in trained.outcomes:
         show(f"{cell.cell_id}: replicate {outcome.replicate} {_told(outcome)}")
+    return checkpoint.asked
 
 
 def _told(outcome: Outcome) -> str:
@@ -58,9 +77,7 @@ def _told(outcome: Outcome) -> str:
     return f"{outcome.status} at step {outcome.steps:,}, MSE {outcome.mse:.2e}{again}"
 
 
-def _status(
-    cell: Cell, trained: Trained, seconds: float, device: torch.device
-) -> dict[str, object]:
+def _status(cell: Cell, trained: Trained, checkpoint: Checkpoint) -> dict[str, object]:
     return {
         "cell_id": cell.cell_id,
         "replicates": [
@@ -74,13 +91,17 @@ def _status(
             }
             for outcome in trained.outcomes
         ],
-        "seconds": seconds,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "seconds": checkpoint.seconds,
+        "device": ", ".join(checkpoint.devices),
         "machine": platform.machine(),
         "versions": {name: importlib.metadata.version(name) for name in ("torch", "numpy")}
         | {"python": platform.python_version(), "idpipe": __version__},
         "commit": _commit(),
     }
+
+
+def _name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
 def _summary(outcome: Outcome) -> dict[str, object]:
@@ -187,7 +208,9 @@ def run_cell(targets: Targets, cell_id: str, show: Callable[[str], None]) -> Non
             layout.source(probe_target.out_of_domain),
         ).save(probe_file)
     if not (layout.cell(cell_id) / "status.json").is_file():
-        train(cell, layout.source(probe_target.source), layout.cell(cell_id), show)
+        asked = train(cell, layout.source(probe_target.source), layout.cell(cell_id), show)
+        if asked is not None:
+            raise SystemExit(128 + asked)
     if not (out / "metrics.parquet").is_file():
         evaluate(layout.cell(cell_id), probe_file, targets.config.probes.correlation, out)
     analyses: dict[Analysis, Callable[[], None]] = {

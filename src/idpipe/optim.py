@@ -9,7 +9,7 @@ Adding one: its settings in `idpipe.cells`, its entry in `RULES`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -165,6 +165,23 @@ class Optimizer:
         """Change the parameters along their gradients."""
         grads = [param.grad for param in self.params if param.grad is not None]
         self.rule.update(self.settings, Update(self.params, grads, self.memory, self.done, rate))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What it remembers, by name; not copied."""
+        memory = {
+            f"memory.{average}.{place}": value
+            for average, values in enumerate(self.memory)
+            for place, value in enumerate(values)
+        }
+        return memory | {f"done.{place}": value for place, value in enumerate(self.done)}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take what one over the same parameters gave as its `tensors`."""
+        self.memory = [
+            [tensors[f"memory.{average}.{place}"].to(p.device) for place, p in enumerate(values)]
+            for average, values in enumerate(self.memory)
+        ]
+        self.done = [tensors[f"done.{place}"].to(p.device) for place, p in enumerate(self.done)]
 
     def keep_rows(self, params: Sequence[Tensor], rows: Tensor) -> None:
         """Go on with `params`, the replicates `rows` of the parameters so far."""

@@ -10,7 +10,8 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -40,6 +41,10 @@ class Layout:
         """Folder of a trained cell."""
         return self.root / "cells" / cell_id
 
+    def checkpoint(self, cell_id: str) -> Path:
+        """File that a cell in training is saved to, in a folder of its own."""
+        return self.root / "checkpoints" / cell_id / "state.safetensors"
+
     def evaluation(self, cell_id: str, probe_hash: str) -> Path:
         """Folder of a cell's evaluation on one probe set."""
         return self.cell(cell_id) / f"eval-{probe_hash}"
@@ -53,22 +58,29 @@ class Layout:
         return self.root / run / "figures"
 
 
-def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
-    """Write a file through `fill(stream)`; it appears whole or not at all."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a new file beside `path` to write to; it then takes its place, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
     try:
-        with os.fdopen(handle, "wb") as stream:
-            fill(stream)
-            stream.flush()
+        yield Path(name)
+        with open(name, "rb+") as stream:
             os.fsync(stream.fileno())
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(name, 0o666 & ~umask)
         os.replace(name, path)
     except BaseException:
-        os.unlink(name)
+        Path(name).unlink(missing_ok=True)
         raise
+
+
+def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
+    """Write a file through `fill(stream)`; it appears whole or not at all."""
+    with replacing(path) as new, open(new, "wb") as stream:
+        fill(stream)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
