@@ -233,7 +233,7 @@ def _state(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> State:
 
 def _write(path: Path, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
     held = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    text = json.dumps(facts, allow_nan=False)
+    text = json.dumps({**facts, "tensors": list(held)}, allow_nan=False)
     with store.replacing(path) as new:
         save_file(held, new, {"facts": text, "sha256": _digest(text, held)})
 
@@ -247,7 +247,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if metadata.get("sha256") != _digest(metadata.get("facts", ""), tensors):
         raise StoreError("damaged: its checksum does not match")
     facts: dict[str, Any] = json.loads(metadata["facts"])
-    return facts, tensors
+    return facts, {name: tensors[name] for name in facts["tensors"]}  # a file has its own order
 
 
 def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:

@@ -1,0 +1,466 @@
+"""A training that was interrupted ends as one that was not, bit for bit."""
+
+import dataclasses
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import kill_chain
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors import safe_open
+from test_engine import NETS, OPTIMIZERS, dying_cell, make_cell, picture
+
+from idpipe import checkpoints, cli, engine, jobs, store
+from idpipe.cells import Cell
+from idpipe.checkpoints import Checkpoint
+from idpipe.data import training_images
+from idpipe.engine import Trained
+from idpipe.errors import IdpipeError
+
+TEN = {"size": 8, "examples": [{"label": 7, "index": i} for i in range(10)]}
+ONE_LAYER = {"arch": "cnn", "depth": 1, "kernel": 3}
+VARIED = {"size": 8, "vary": True}
+
+
+def short_lived(**failure) -> Cell:
+    """Eight replicates of which some are dead from the start, some only at the second attempt."""
+    return dying_cell(failure=failure).model_copy(update={"max_steps": 15, "report_every": 4})
+
+
+CELLS: dict[str, tuple[Cell, np.ndarray]] = {
+    **{net: (make_cell(net), picture()) for net in NETS},
+    **{
+        f"{net}_{name}": (make_cell(net, optimizer={"name": name}), picture(number=2))
+        for net in ("fcn_relu", "cnn")
+        for name in OPTIMIZERS
+    },
+    "plain_sgd": (make_cell(optimizer={"momentum": 0}), picture()),
+    "nesterov": (make_cell(optimizer={"nesterov": True, "weight_decay": 0.01}), picture()),
+    "rmsprop_momentum": (make_cell(optimizer={"name": "rmsprop", "momentum": 0.5}), picture()),
+    "float64": (make_cell(precision="float64", optimizer={"name": "adam"}), picture()),
+    "bottom": (make_cell("fcn_relu", train_layers="bottom"), picture()),
+    "minibatch": (make_cell(batch_size=4, max_steps=37, data=TEN), picture(number=10)),
+    "diverging": (make_cell("fcn_linear", optimizer={"lr": 50.0}, report_every=7), picture()),
+    "diverging_again": (
+        make_cell(
+            "fcn_linear",
+            optimizer={"lr": 50.0},
+            report_every=3,
+            failure={"policy": "half_rate", "max_restarts": 8},
+        ),
+        picture(),
+    ),
+    "restarts": (short_lived(policy="fresh_seed", max_restarts=2), picture()),
+    "half_rate": (short_lived(policy="half_rate", max_restarts=3), picture()),
+    "ends_apart": (
+        make_cell("fcn_linear", max_steps=100, stop_mse=0.02, report_every=3, data=VARIED),
+        np.concatenate([(1 + seed / 3) * picture(seed=seed) for seed in range(3)]),
+    ),
+    "thinned": (make_cell(ONE_LAYER, max_steps=1_100, report_every=100, replicates=2), picture()),
+    "no_step": (make_cell(max_steps=0), picture()),
+}
+
+
+class Stopped(Exception):
+    """What an interrupted training is left by."""
+
+
+def interrupted(cell: Cell, images: np.ndarray, path: Path, pieces: list[int]) -> Trained:
+    """Train in pieces of that many steps, each going on from the file of the one before."""
+    for steps in [*pieces, None]:
+        checkpoint = Checkpoint(path, cell, "cpu", lambda line: None, seconds=1e9)
+        made = 0
+
+        def at_step(training, steps=steps, checkpoint=checkpoint):
+            nonlocal made
+            if made == steps:
+                assert checkpoint.save(training)
+                raise Stopped
+            made += 1
+
+        try:
+            return engine.train(cell, images, state=checkpoint.load(), at_step=at_step)
+        except Stopped:
+            pass
+    raise AssertionError("unreachable")
+
+
+def bits(trained: Trained) -> dict[str, object]:
+    """Everything a training came to; NaN equals NaN of the same bits only."""
+    found: dict[str, object] = {}
+    for number, attempt in enumerate(trained.attempts):
+        found[f"attempt {number}"] = (
+            attempt.replicate,
+            attempt.restart,
+            attempt.status,
+            attempt.steps,
+            np.float64(attempt.mse).tobytes(),
+        )
+        for name, value in attempt.params.items():
+            found[f"{name} of {number}"] = (value.dtype, value.shape, value.numpy().tobytes())
+    for column in dataclasses.fields(trained.history):
+        values = getattr(trained.history, column.name)
+        found[column.name] = (set(map(type, values)), np.array(values).tobytes())
+    found["kept"] = [trained.attempts.index(outcome) for outcome in trained.outcomes]
+    return found
+
+
+def assert_same(one: Trained, other: Trained) -> None:
+    ours, theirs = bits(one), bits(other)
+    assert [name for name in ours | theirs if ours.get(name) != theirs.get(name)] == []
+
+
+# --- bit for bit -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[str, Trained]:
+    """Every cell, trained in one piece."""
+    return {name: engine.train(cell, images) for name, (cell, images) in CELLS.items()}
+
+
+def test_the_cells_end_in_every_way_and_at_different_steps(whole):
+    ways = {outcome.status for trained in whole.values() for outcome in trained.attempts}
+    assert ways == {"converged", "max_steps", "dead", "diverged"}
+    assert len({outcome.steps for outcome in whole["ends_apart"].outcomes}) > 2
+    for name in ("restarts", "half_rate"):
+        assert len({outcome.restart for outcome in whole[name].outcomes}) > 2, name
+    assert {outcome.restart for outcome in whole["diverging_again"].outcomes} == {8}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_interrupted_at_arbitrary_steps(name, whole, tmp_path):
+    cell, images = CELLS[name]
+    for seed in range(2):
+        chance = random.Random(f"{name} {seed}")
+        pieces = [chance.randrange(1 + cell.max_steps // 3) for _ in range(4)]
+        assert_same(whole[name], interrupted(cell, images, tmp_path / f"{seed}/state", pieces))
+
+
+@pytest.mark.parametrize("name", [name for name in CELLS if CELLS[name][0].max_steps <= 100])
+def test_interrupted_before_every_single_step(name, whole, tmp_path):
+    cell, images = CELLS[name]
+    made = interrupted(cell, images, tmp_path / "one/state", [0] + [1] * 1_000)
+    assert_same(whole[name], made)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", ["fcn_relu_adam", "cnn_sgd", "minibatch", "ends_apart"])
+def test_on_cuda_it_goes_on_from_what_was_saved(name, tmp_path):
+    cell, images = CELLS[name]
+    checkpoint = Checkpoint(tmp_path / "one/state", cell, "gpu", lambda line: None)
+
+    def stop(training):
+        if training.stack.step == 17:
+            checkpoint.save(training)
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        engine.train(cell, images, device="cuda", at_step=stop)
+    made = engine.train(cell, images, device="cuda", state=checkpoint.load())
+    for ours, theirs in zip(made.outcomes, engine.train(cell, images).outcomes, strict=True):
+        for key, value in ours.params.items():
+            torch.testing.assert_close(value, theirs.params[key], rtol=1e-3, atol=1e-4)
+
+
+# --- files -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(tmp_path) -> tuple[Cell, Path]:
+    """A cell and the file it was saved to at step 20."""
+    cell, path = CELLS["cnn_adam"][0], tmp_path / "checkpoints/id/state.safetensors"
+    checkpoint = Checkpoint(path, cell, "cpu", lambda line: None)
+
+    def stop(training):
+        if training.stack.step == 20:
+            checkpoint.save(training)
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        engine.train(*CELLS["cnn_adam"], at_step=stop)
+    return cell, path
+
+
+def load(cell: Cell, path: Path) -> tuple[engine.State | None, list[str]]:
+    said: list[str] = []
+    return Checkpoint(path, cell, "cpu", said.append).load(), said
+
+
+def test_a_checkpoint_holds_the_whole_cell_and_loads_without_code(saved):
+    cell, path = saved
+    with safe_open(path, framework="np") as file:
+        facts = json.loads(file.metadata()["facts"])
+    assert facts["cell"] == cell.canonical()
+    state, said = load(cell, path)
+    assert state is not None and state.step == 20
+    assert len(said) == 1 and "step 20" in said[0]
+
+
+def test_damage_at_any_place_is_refused_aloud(saved):
+    cell, path = saved
+    content, chance = path.read_bytes(), random.Random(0)
+    places = [0, 7, 9, 100, len(content) - 1, *chance.sample(range(len(content)), 60)]
+    for place in places:
+        changed = bytearray(content)
+        changed[place] ^= 1 << chance.randrange(8)
+        path.write_bytes(changed)
+        state, said = load(cell, path)
+        assert state is None, f"byte {place}"
+        assert len(said) == 1 and "refused" in said[0] and "starts anew" in said[0]
+        assert "\n" not in said[0]
+
+
+@pytest.mark.parametrize("kept", [0, 1, 8, 500, -1])
+def test_truncation_is_refused_aloud(saved, kept):
+    cell, path = saved
+    path.write_bytes(path.read_bytes()[:kept])
+    state, said = load(cell, path)
+    assert state is None
+    assert len(said) == 1 and "refused" in said[0]
+
+
+def test_another_cell_is_refused_aloud(saved):
+    cell, path = saved
+    state, said = load(cell.model_copy(update={"seed": 1}), path)
+    assert state is None
+    assert "another cell" in said[0]
+
+
+def test_another_engine_version_is_refused_aloud(saved, monkeypatch):
+    cell, path = saved
+    monkeypatch.setattr("idpipe.cells.ENGINE_VERSION", 2)
+    state, said = load(cell, path)
+    assert state is None
+    assert "engine version 1, this is version 2" in said[0]
+
+
+def test_another_format_is_refused_aloud(saved, monkeypatch):
+    cell, path = saved
+    monkeypatch.setattr(checkpoints, "FORMAT", 2)
+    state, said = load(cell, path)
+    assert state is None
+    assert "format 1, this is format 2" in said[0]
+
+
+def test_no_checkpoint_is_no_news(tmp_path):
+    assert load(CELLS["cnn"][0], tmp_path / "none/state") == (None, [])
+
+
+def test_what_killed_writers_left_is_deleted(saved):
+    cell, path = saved
+    (path.parent / ".state.safetensors.x.tmp").write_bytes(b"half")
+    state, _ = load(cell, path)
+    assert state is not None
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failed_write_is_told_and_costs_nothing(saved, monkeypatch, whole):
+    cell, path = saved
+    before, said = path.read_bytes(), []
+
+    def full(*args):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(checkpoints, "save_file", full)
+    checkpoint = Checkpoint(path, cell, "cpu", said.append, seconds=0.0)
+    made = engine.train(*CELLS["cnn_adam"], state=checkpoint.load(), at_step=checkpoint.at_step)
+    assert any("No space left" in line and "training goes on" in line for line in said)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+    assert_same(made, whole["cnn_adam"])
+
+
+def test_two_writers_do_not_harm_each_other(tmp_path, whole):
+    cell, images = CELLS["cnn_adam"]
+    path, said = tmp_path / "one/state.safetensors", []
+    checkpoint_pair = [Checkpoint(path, cell, "cpu", said.append, seconds=0.0) for _ in range(2)]
+    results: list[Trained] = []
+    kept: list[bool] = []
+
+    def write(checkpoint):
+        results.append(engine.train(cell, images, at_step=lambda t: kept.append(checkpoint.save(t))))
+
+    threads = [threading.Thread(target=write, args=[one]) for one in checkpoint_pair]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert said == [] and kept == [True] * 2 * 51
+    for made in results:
+        assert_same(made, whole["cnn_adam"])
+    state, _ = load(cell, path)
+    assert state is not None
+    checkpoint_pair[0].remove()
+    assert not path.parent.exists()
+    checkpoint_pair[1].remove()
+
+
+# --- when it is written ----------------------------------------------------------------------
+
+
+def count_saves(cell: Cell, images: np.ndarray, path: Path, seconds: float, monkeypatch) -> list[int]:
+    """The steps before which it is saved where every step takes a second of an invented clock."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    checkpoint, saves = Checkpoint(path, cell, "cpu", lambda line: None, seconds), []
+    save = checkpoint.save
+    checkpoint.save = lambda training: saves.append(training.stack.step) or save(training)
+
+    def at_step(training):
+        checkpoint.at_step(training)
+        now[0] += 1
+
+    engine.train(cell, images, at_step=at_step)
+    return saves
+
+
+def test_it_is_saved_when_the_interval_has_passed(tmp_path, monkeypatch):
+    cell, images = CELLS["cnn"]
+    assert count_saves(cell, images, tmp_path / "a/b", 10.0, monkeypatch) == [10, 20, 30, 40, 50]
+    assert count_saves(cell, images, tmp_path / "a/b", 51.0, monkeypatch) == []
+
+
+def test_slow_writing_makes_it_rare(tmp_path, monkeypatch):
+    cell, _ = CELLS["no_step"]
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def slow(*args):
+        now[0] += 2
+
+    monkeypatch.setattr(checkpoints, "_write", slow)
+    checkpoint = Checkpoint(tmp_path / "a/b", cell, "cpu", lambda line: None, seconds=10.0)
+    engine.train(*CELLS["no_step"], at_step=lambda training: checkpoint.save(training))
+    assert checkpoint.due == pytest.approx(2 + 2 / checkpoints.SHARE)
+
+
+def test_the_interval_is_read_from_the_environment(monkeypatch):
+    monkeypatch.delenv(checkpoints.SECONDS, raising=False)
+    assert checkpoints.seconds_between() == 300
+    monkeypatch.setenv(checkpoints.SECONDS, "7.5")
+    assert checkpoints.seconds_between() == 7.5
+    for wrong in ("", "soon", "-1", "nan"):
+        monkeypatch.setenv(checkpoints.SECONDS, wrong)
+        with pytest.raises(IdpipeError, match=f"{checkpoints.SECONDS}={wrong}"):
+            checkpoints.seconds_between()
+
+
+# --- signals ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", checkpoints.SIGNALS)
+def test_a_signal_saves_at_the_next_step_and_ends_with_its_status(number, tmp_path, whole):
+    cell, images = CELLS["cnn_adam"]
+    path, said = tmp_path / "one/state", []
+    checkpoint = Checkpoint(path, cell, "cpu", said.append)
+    before = signal.getsignal(number)
+
+    def report(step, *rest):
+        if step == 20:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(SystemExit) as end, checkpoint.on_signals():
+        engine.train(cell, images, report=report, at_step=checkpoint.at_step)
+    assert end.value.code == 128 + number
+    assert signal.getsignal(number) == before
+    assert len(said) == 1
+    assert number.name in said[0] and "step 21" in said[0] and "goes on" in said[0]
+    state, _ = load(cell, path)
+    assert state is not None and state.step == 21
+    assert_same(engine.train(cell, images, state=state), whole["cnn_adam"])
+
+
+def test_a_signal_that_the_process_ignores_stays_ignored(tmp_path):
+    before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    try:
+        checkpoint = Checkpoint(tmp_path / "a/b", CELLS["cnn"][0], "cpu", lambda line: None)
+        with checkpoint.on_signals():
+            os.kill(os.getpid(), signal.SIGUSR1)
+        assert checkpoint.asked is None
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+# --- whole jobs ------------------------------------------------------------------------------
+
+LONG = {
+    "restarts": {
+        "net": {"arch": "cnn", "depth": 16, "width": 3, "kernel": 3},
+        "failure": {"policy": "half_rate", "max_restarts": 2},
+        "max_steps": 120,
+        "report_every": 10,
+        "replicates": 4,
+    },
+    "minibatch": {
+        "net": {"arch": "fcn", "depth": 3, "width": 90},
+        "data": {"examples": [{"label": 7, "index": i} for i in range(9)]},
+        "optimizer": {"name": "adam", "lr": 1e-3},
+        "batch_size": 4,
+        "max_steps": 1_200,
+        "stop_mse": 2e-3,
+    },
+    "ends_apart": {
+        "net": {"arch": "cnn", "depth": 2, "width": 8},
+        "data": {"examples": [{"label": 7, "index": 0}], "vary": True},
+        "max_steps": 700,
+        "stop_mse": 4e-3,
+        "replicates": 3,
+    },
+}
+RESULTS = ("cell.json", "weights.safetensors", "history.parquet")
+
+
+def long_cell(name: str) -> Cell:
+    return Cell.model_validate(LONG[name])
+
+
+def status(folder: Path) -> dict[str, object]:
+    """status.json without what depends on the clock."""
+    found = store.read_json(folder / "status.json")
+    assert found.pop("seconds") > 0
+    return found
+
+
+def same_files(one: Path, other: Path) -> bool:
+    return status(one) == status(other) and all(
+        (one / name).read_bytes() == (other / name).read_bytes() for name in RESULTS
+    )
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_killed_at_random_moments_it_ends_with_the_same_bytes(name, digits, tmp_path):
+    cell = long_cell(name)
+    jobs.train(cell, digits, tmp_path / "whole/cells" / cell.cell_id, lambda line: None)
+    (tmp_path / "cell.json").write_text(cell.canonical())
+    kills = trials = 0
+    while kills < 10:
+        root = tmp_path / f"killed{trials}"
+        folder = root / "cells" / cell.cell_id
+        folder.mkdir(parents=True)
+        command = [sys.executable, kill_chain.__file__, str(tmp_path / "cell.json"), str(digits)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        end = subprocess.run(
+            [*command, str(folder), str(trials), "0.5"],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=True,
+        )
+        said = (root / kill_chain.LOG).read_text()
+        assert same_files(folder, tmp_path / "whole/cells" / cell.cell_id)
+        assert "refused" not in said
+        assert "goes on from step" in said
+        assert not list((root / "checkpoints").iterdir())
+        kills, trials = kills + int(end.stdout), trials + 1
