@@ -5,7 +5,6 @@ import json
 import os
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +23,6 @@ from test_engine import NETS, OPTIMIZERS, dying_cell, make_cell, picture
 from idpipe import checkpoints, cli, engine, jobs, store
 from idpipe.cells import Cell
 from idpipe.checkpoints import Checkpoint
-from idpipe.data import training_images
 from idpipe.engine import Trained
 from idpipe.errors import IdpipeError
 
@@ -290,7 +288,9 @@ def test_two_writers_do_not_harm_each_other(tmp_path, whole):
     kept: list[bool] = []
 
     def write(checkpoint):
-        results.append(engine.train(cell, images, at_step=lambda t: kept.append(checkpoint.save(t))))
+        results.append(
+            engine.train(cell, images, at_step=lambda t: kept.append(checkpoint.save(t)))
+        )
 
     threads = [threading.Thread(target=write, args=[one]) for one in checkpoint_pair]
     for thread in threads:
@@ -310,7 +310,9 @@ def test_two_writers_do_not_harm_each_other(tmp_path, whole):
 # --- when it is written ----------------------------------------------------------------------
 
 
-def count_saves(cell: Cell, images: np.ndarray, path: Path, seconds: float, monkeypatch) -> list[int]:
+def count_saves(
+    cell: Cell, images: np.ndarray, path: Path, seconds: float, monkeypatch
+) -> list[int]:
     """The steps before which it is saved where every step takes a second of an invented clock."""
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
@@ -399,7 +401,7 @@ LONG = {
     "restarts": {
         "net": {"arch": "cnn", "depth": 16, "width": 3, "kernel": 3},
         "failure": {"policy": "half_rate", "max_restarts": 2},
-        "max_steps": 120,
+        "max_steps": 90,
         "report_every": 10,
         "replicates": 4,
     },
@@ -445,7 +447,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(name, digits, tmp_
     jobs.train(cell, digits, tmp_path / "whole/cells" / cell.cell_id, lambda line: None)
     (tmp_path / "cell.json").write_text(cell.canonical())
     kills = trials = 0
-    while kills < 10:
+    while kills < 7:
         root = tmp_path / f"killed{trials}"
         folder = root / "cells" / cell.cell_id
         folder.mkdir(parents=True)
@@ -464,3 +466,100 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(name, digits, tmp_
         assert "goes on from step" in said
         assert not list((root / "checkpoints").iterdir())
         kills, trials = kills + int(end.stdout), trials + 1
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A folder with a configuration of one cell that trains for some seconds."""
+    settings = {
+        "run": "long",
+        "studies": {"a": {"base": {**LONG["ends_apart"], "max_steps": 900, "stop_mse": 0}}},
+        "probes": {"rho": [0], "n_per_rho": 1, "sizes": []},
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
+    return tmp_path
+
+
+def train_command(folder: Path) -> subprocess.Popen[str]:
+    """The command line's `train`, saving all the time."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "idpipe", "train"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", checkpoints.SECONDS: "0"},
+    )
+
+
+def written(folder: Path) -> tuple[Path, int] | None:
+    """The folder's checkpoint and the time it was written, if there is one."""
+    for path in folder.glob("results/checkpoints/*/state.safetensors"):
+        return path, path.stat().st_mtime_ns
+    return None
+
+
+def test_the_command_line_is_ended_by_signals_and_goes_on(folder, digits):
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+        before, process = written(folder), train_command(folder)
+        while written(folder) in (None, before) and process.poll() is None:
+            time.sleep(0.005)
+        process.send_signal(number)
+        said, _ = process.communicate()
+        assert process.returncode == 128 + number, said
+        last = said.splitlines()[-1]
+        assert number.name in last and "goes on" in last
+        assert ("goes on from step" in said.splitlines()[0]) == (before is not None)
+        assert not list(folder.glob("results/cells/*/status.json"))
+    with safe_open(written(folder)[0], framework="np") as file:
+        seconds = json.loads(file.metadata()["facts"])["seconds"]
+    process = train_command(folder)
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
+    assert re.search(r"goes on from step [1-9]", said)
+    (made,) = folder.glob("results/cells/*")
+    assert store.read_json(made / "status.json")["seconds"] > seconds > 0
+    assert list(made.glob("eval-*/metrics.parquet"))
+    assert not list(folder.glob("results/checkpoints/*"))
+    jobs.train(store.read_cell(made), digits, folder / "w/cells" / made.name, lambda line: None)
+    assert same_files(made, folder / "w/cells" / made.name)
+
+
+@pytest.fixture
+def short(digits, tmp_path) -> tuple[Cell, Path]:
+    """A cell that trains at once, and its folder."""
+    cell = Cell.model_validate({**LONG["ends_apart"], "max_steps": 30})
+    return cell, tmp_path / "results/cells" / cell.cell_id
+
+
+def test_a_damaged_checkpoint_costs_time_only(short, digits, tmp_path):
+    cell, folder = short
+    jobs.train(cell, digits, tmp_path / "whole/cells" / cell.cell_id, lambda line: None)
+    path, said = store.Layout(tmp_path / "results").checkpoint(cell.cell_id), []
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"x" * 1_000)
+    jobs.train(cell, digits, folder, said.append)
+    assert "refused" in said[0] and str(path) in said[0] and cell.cell_id in said[0]
+    assert same_files(folder, tmp_path / "whole/cells" / cell.cell_id)
+    assert not path.parent.exists()
+
+
+def test_a_signal_after_the_last_step_costs_no_result(short, digits, monkeypatch):
+    cell, folder = short
+    write = store.write_json
+
+    def ended(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        write(*arguments)
+
+    monkeypatch.setattr(store, "write_json", ended)
+    assert jobs.train(cell, digits, folder, lambda line: None) == signal.SIGTERM
+    assert status(folder)["cell_id"] == cell.cell_id
+
+
+def test_the_command_line_ends_after_the_cell_that_a_signal_came_too_late_for(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(jobs, "train", lambda *rest: signal.SIGTERM)
+    with pytest.raises(SystemExit) as end:
+        cli.main(["train"])
+    assert end.value.code == 128 + signal.SIGTERM

@@ -55,10 +55,10 @@ def train(
     torch.set_num_threads(1)
     path = Layout(folder.parent.parent).checkpoint(cell.cell_id)
     checkpoint = Checkpoint(path, cell, _name(device), show, checkpoint_seconds)
-    state = checkpoint.load()
-    step = 0 if state is None else state.step
-    progress = engine.Progress(cell.cell_id, cell.max_steps, show, step=step)
     with checkpoint.on_signals():
+        state = checkpoint.load()
+        step = 0 if state is None else state.step
+        progress = engine.Progress(cell.cell_id, cell.max_steps, show, step=step)
         trained = engine.train(
             cell, images, None, device, progress, state, at_step=checkpoint.at_step
         )

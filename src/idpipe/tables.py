@@ -74,7 +74,7 @@ CELLS = Table(
         Column("restarts", "int64", "", "restarts before the attempt that was kept"),
         Column("steps", "int64", "steps", "steps of the attempt that was kept"),
         Column("mse", "float64", "standardized²", "final train MSE; NaN if diverged"),
-        Column("seconds", "float64", "s", "training time of the whole cell"),
+        Column("seconds", "float64", "s", "training time of the whole cell, over all its pieces"),
         Column("device", "str", "", "what it was trained on"),
     ),
 )
