@@ -172,6 +172,17 @@ def test_on_cuda_it_goes_on_from_what_was_saved(name, tmp_path):
             torch.testing.assert_close(value, theirs.params[key], rtol=1e-3, atol=1e-4)
 
 
+def test_gradients_are_added_to_zero_as_they_would_have_been():
+    """Of a gradient of -0 the first keeps its sign; those that are added to zero become 0."""
+    cell, images = CELLS["cnn"]
+    stack = engine.Training(cell, images, [0, 1, 2], torch.device("cpu")).stack
+    assert all(stack.params[name].grad is None for name in stack.names)
+    kept: list[engine.State] = []
+    engine.train(cell, images, at_step=lambda training: kept.append(training.state()))
+    stack = engine.Training(cell, images, [0, 1, 2], torch.device("cpu"), state=kept[1]).stack
+    assert not any(stack.params[name].grad.any() for name in stack.names)
+
+
 # --- files -----------------------------------------------------------------------------------
 
 
