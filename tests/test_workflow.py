@@ -14,6 +14,7 @@ import yaml
 from PIL import Image
 
 from idpipe.figures.registry import FIGURES
+from idpipe.worker import ADDRESS
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -85,6 +86,23 @@ def test_the_tables_hold_every_cell(done):
     cells = pd.read_parquet(done / "results/tiny/tables/cells.parquet")
     assert len(cells) == 6 * 2
     assert {path.name for path in (done / "results/cells").iterdir()} == set(cells["cell_id"])
+
+
+def test_jobs_give_the_same_by_themselves_as_by_the_worker(done, tmp_path, monkeypatch):
+    monkeypatch.setenv(ADDRESS, "")
+    result = snakemake(tmp_path, tiny(), "fig14", "fig19")
+    assert result.returncode == 0, result.stdout + result.stderr
+    names = ["weights.safetensors", "history.parquet", "eval-*/*.parquet", "eval-*/*.npz"]
+    files = [path for name in names for path in (tmp_path / "results/cells").glob(f"fcn*/{name}")]
+    assert len(files) == 4 * (2 + 4)
+    for path in [*files, tmp_path / "results/tiny/figures/fig14.png"]:
+        assert path.read_bytes() == (done / path.relative_to(tmp_path)).read_bytes(), path
+
+
+def test_a_log_ends_with_what_the_job_took(done):
+    (log,) = (done / "results/logs/train").glob("cnn-d02*.log")
+    took = r"took [\d.]+ s, [\d.]+ s of processor time, at most \d+ MiB"
+    assert re.fullmatch(took, log.read_text().splitlines()[-1])
 
 
 def test_a_second_run_has_nothing_to_do(done):

@@ -15,8 +15,6 @@ rule collect:
         layers=ensure(TABLES / "layers.parquet", non_empty=True),
     log:
         RESULTS / PLAN.config.run / "logs/collect.log",
-    benchmark:
-        RESULTS / PLAN.config.run / "benchmarks/collect.tsv"
     threads: JOB_THREADS
     resources:
         mem_mb=1500,

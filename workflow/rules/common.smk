@@ -5,6 +5,7 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 
+from idpipe import worker
 from idpipe.cells import canonical_json
 from idpipe.config import load, source_key
 from idpipe.errors import ConfigError
@@ -110,3 +111,17 @@ def figure_params(name):
             "probes": {cell: str(TARGETS.probes(cell)) for cell in cells},
         }
     )
+
+
+# What every script would import anew; a job then starts in tenths of a second.
+PRELOAD = [
+    "idpipe.jobs",
+    *sorted({f"idpipe.figures.{figure.module}" for figure in FIGURES.values()}),
+    *["matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf"],
+    *["snakemake.iocontainers", "snakemake.logging"],
+]
+
+
+onstart:
+    if workflow.is_main_process and workflow.local_exec and sys.platform == "linux":
+        os.environ[worker.ADDRESS] = worker.start(PRELOAD)

@@ -11,8 +11,6 @@ rule evaluate:
         predictions=ensure(RESULTS / "cells/{cell}/eval-{probes}/predictions.npz", non_empty=True),
     log:
         RESULTS / "logs/evaluate/{cell}-{probes}.log",
-    benchmark:
-        RESULTS / "benchmarks/evaluate/{cell}-{probes}.tsv"
     threads: JOB_THREADS
     resources:
         mem_mb=lambda wildcards: 1500 + PLAN.cells[wildcards.cell].memory_bytes // 2**20,
@@ -35,8 +33,6 @@ rule layers:
         views=ensure(RESULTS / "cells/{cell}/eval-{probes}/layers.npz", non_empty=True),
     log:
         RESULTS / "logs/layers/{cell}-{probes}.log",
-    benchmark:
-        RESULTS / "benchmarks/layers/{cell}-{probes}.tsv"
     threads: JOB_THREADS
     resources:
         mem_mb=lambda wildcards: 1500 + PLAN.cells[wildcards.cell].memory_bytes // 2**20,
@@ -58,8 +54,6 @@ rule classifier:
         ensure(RESULTS / "cells/{cell}/eval-{probes}/classifier.parquet", non_empty=True),
     log:
         RESULTS / "logs/classifier/{cell}-{probes}.log",
-    benchmark:
-        RESULTS / "benchmarks/classifier/{cell}-{probes}.tsv"
     priority: lambda wildcards: PLAN.cells[wildcards.cell].work
     threads: JOB_THREADS
     resources:

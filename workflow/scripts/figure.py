@@ -1,5 +1,9 @@
 """Draw one figure."""
 
+from idpipe.worker import hand_over
+
+hand_over()
+
 import json
 from pathlib import Path
 

@@ -1,5 +1,9 @@
 """Prepare the images of one source."""
 
+from idpipe.worker import hand_over
+
+hand_over()
+
 from pathlib import Path
 
 from idpipe import data

@@ -1,5 +1,9 @@
 """Draw one probe set."""
 
+from idpipe.worker import hand_over
+
+hand_over()
+
 import json
 from pathlib import Path
 
