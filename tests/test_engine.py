@@ -23,6 +23,7 @@ NETS = {
     "fcn_residual": {"arch": "fcn", "depth": 4, "width": 64, "residual": True},
     "cnn": {"arch": "cnn", "depth": 4, "width": 8, "kernel": 5},
     "cnn_no_bias": {"arch": "cnn", "depth": 3, "width": 4, "kernel": 3, "bias": False},
+    "cnn_large_kernel": {"arch": "cnn", "depth": 3, "width": 4, "kernel": 57},
 }
 SIZE = 8
 

@@ -25,6 +25,8 @@ from pydantic import (
     model_validator,
 )
 
+from idpipe.transforms import pays, transform_length
+
 ENGINE_VERSION = 1
 """Part of every cell id. Bump it when the same cell would train to other numbers."""
 
@@ -272,6 +274,10 @@ class FCN(Spec):
         """Numbers a forward and backward pass of one image holds beside the weights."""
         return 2 * ((self.depth - 1) * self.width + channels * size**2)
 
+    def transforms(self, channels: int, size: int) -> int:
+        """None: matrix products need no Fourier transform."""
+        return 0
+
     @property
     def slug(self) -> str:
         """The part of the cell id that names the network."""
@@ -303,6 +309,14 @@ class CNN(Spec):
         """Numbers a forward and backward pass of one image holds beside the weights."""
         fan_in = (self.width if self.depth > 1 else channels) * self.kernel**2
         return (2 * ((self.depth - 1) * self.width + channels) + fan_in) * size**2
+
+    def transforms(self, channels: int, size: int) -> int:
+        """Numbers in the Fourier transforms of the weights and of their gradients."""
+        if not pays(self.kernel, self.width):
+            return 0
+        shapes = self.weight_shapes(channels, size)
+        pairs = sum(out * into for out, into, *_ in shapes)
+        return 2 * pairs * transform_length(size, self.kernel) ** 2
 
     @property
     def slug(self) -> str:
@@ -489,6 +503,7 @@ class Cell(Spec):
         images = self.batch_size if examples == "all" else min(len(examples), self.batch_size)
         number = 8 if self.precision == "float64" else 4
         work = self.net.workspace(self.data.channels, self.data.size) * images
+        work += self.net.transforms(self.data.channels, self.data.size)
         training = number * self.replicates * (4 * self.parameters + work)
         return training + (4 + number) * self._pixels_held
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from idpipe import nets, optim
 from idpipe.cells import Cell, derived_seed
+from idpipe.convolution import transforms_allowed
 from idpipe.nets import DTYPES, Params
 
 CONVERGED, MAX_STEPS, DEAD, DIVERGED = "converged", "max_steps", "dead", "diverged"
@@ -130,7 +131,7 @@ def train(
     last = 0 if cell.failure.policy == "keep" else cell.failure.max_restarts
     for restart in range(last + 1):
         stack = _Stack(cell, images, waiting, restart, torch.device(device), history, report)
-        with _flushed_denormals():
+        with _flushed_denormals(), transforms_allowed(cell.optimizer.name == "sgd"):
             ended = stack.run()
         attempts += ended
         failed = [o for o in ended if o.status in (DEAD, DIVERGED)]

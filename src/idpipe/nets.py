@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from torch.nn import init as torch_init
 
 from idpipe.cells import CNN, FCN, AnyNet, Cell, derived_seed
+from idpipe.convolution import convolve
 
 Params = dict[str, Tensor]
 
@@ -194,24 +195,12 @@ class _BatchedLinear(torch.autograd.Function):
 
 
 def _cnn_layers(net: CNN, params: Params, images: Tensor) -> Iterator[Tensor]:
-    count, n, _, height, width = images.shape
-    # Replicates are groups of one convolution: [n, e * c, h, w].
-    hidden = images.transpose(0, 1).flatten(1, 2)
+    hidden = images.transpose(0, 1)
     for layer in range(net.depth):
-        hidden = _grouped_conv(hidden, params[f"weight.{layer}"], params.get(f"bias.{layer}"))
+        hidden = convolve(hidden, params[f"weight.{layer}"], params.get(f"bias.{layer}"))
         if layer < net.depth - 1 and net.activation == "relu":
             hidden = F.relu(hidden)
-        yield hidden.view(n, count, -1, height, width).transpose(0, 1)
-
-
-def _grouped_conv(
-    x: Float[Tensor, "n ei h w"],
-    weight: Float[Tensor, "e o i k k"],
-    bias: Float[Tensor, "e o"] | None,
-) -> Float[Tensor, "n eo h w"]:
-    flat_bias = None if bias is None else bias.flatten()
-    padding = weight.shape[-1] // 2
-    return F.conv2d(x, weight.flatten(0, 1), flat_bias, padding=padding, groups=len(weight))
+        yield hidden.transpose(0, 1)
 
 
 LAYERS: dict[str, Callable[..., Iterator[Tensor]]] = {
