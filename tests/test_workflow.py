@@ -132,6 +132,22 @@ def test_a_study_left_out_leaves_out_its_figures(tmp_path):
     assert "fig03 needs studies.cnn_depth" in result.stdout + result.stderr
 
 
+def test_a_study_a_figure_has_no_place_for_is_refused_before_any_job(tmp_path):
+    settings = tiny()
+    settings["studies"]["cnn_depth"]["axes"]["net.kernel"] = [3, 5]
+    message = (
+        " cannot be drawn: studies.cnn_depth: depth 1 has 2 cells (",
+        "They differ in studies.cnn_depth.axes.net.kernel",
+    )
+    for target in ("fig04", "all_figures"):
+        result = snakemake(tmp_path, settings, target)
+        said = result.stdout + result.stderr
+        assert result.returncode != 0
+        assert "fig04" in said and all(said.count(part) == 1 for part in message)
+        assert not (tmp_path / "results").exists()
+    assert jobs(tmp_path, settings, "fig02")["fig02"] == 1
+
+
 def test_a_figure_trains_the_cells_of_its_studies_alone(tmp_path):
     found = jobs(tmp_path, tiny(), "fig03")
     assert (found["train"], found["evaluate"], found["fig03"]) == (2, 2, 1)

@@ -506,6 +506,26 @@ class Cell(Spec):
         pixels = self.data.size**2 if self.net.convolutional else 1
         return self.replicates * self.parameters * pixels
 
+    @property
+    def columns(self) -> dict[str, Any]:
+        """Its settings as columns of the table `cells` (`idpipe.tables`)."""
+        examples = self.data.examples
+        named = "all" if examples == "all" else " ".join(f"{e.label}/{e.index}" for e in examples)
+        return {
+            **{"kernel": math.nan, "residual": False, **self.net.model_dump()},
+            "train_layers": self.train_layers,
+            "init": self.init,
+            "bias_init": self.bias_init,
+            "optimizer": self.optimizer.name,
+            "lr": self.optimizer.lr,
+            "precision": self.precision,
+            "source": self.data.source,
+            "size": self.data.size,
+            "examples": named,
+            "seed": self.seed,
+            "parameters": self.parameters,
+        }
+
     def canonical(self) -> str:
         """Canonical JSON: every default materialised, keys sorted, engine version included."""
         content = {**self.model_dump(mode="json"), "engine_version": ENGINE_VERSION}

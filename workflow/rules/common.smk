@@ -67,8 +67,8 @@ def analysis_tables(analysis):
 
 def figure_inputs(name):
     """What its cells came to, and where it shows them what they predicted and their weights."""
-    if TARGETS.lacking(name):
-        return refusal(name)
+    if wrong := TARGETS.refusals([name]):
+        return refusal(wrong)
     figure = FIGURES[name]
     evaluated = ["metrics.parquet", "predictions.npz"] if figure.images else ["metrics.parquet"]
     trained = ["cell.json", "status.json"] + ["weights.safetensors"] * figure.weights
@@ -87,12 +87,19 @@ def figure_inputs(name):
     ]
 
 
-def refusal(name):
-    """An input function for a figure that cannot be drawn; it is only called if one asks for it."""
+def all_figure_files():
+    """The figures of all studies; none is left out because it cannot show what its study varies."""
+    names = [name for name in FIGURES if not TARGETS.lacking(name)]
+    if wrong := TARGETS.refusals(names):
+        return refusal([*wrong, "Change the studies, or ask for the other figures by their names."])
+    return [TARGETS.figure_files(name) for name in names]
+
+
+def refusal(reasons):
+    """An input function for what cannot be drawn; it is only called if one asks for it."""
 
     def refuse(wildcards):
-        lacking = ", ".join(TARGETS.lacking(name))
-        raise WorkflowError(f"{name} needs {lacking}, which the configuration does not have")
+        raise WorkflowError("\n".join(reasons))
 
     return refuse
 

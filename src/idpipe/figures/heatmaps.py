@@ -22,7 +22,7 @@ from idpipe.figures.heatpanel import (
     draw_panel,
     summarize,
 )
-from idpipe.figures.ladder import Ladder, Rung, ladder, networks
+from idpipe.figures.ladder import Ladder, Rung, ladder, ladders
 from idpipe.figures.results import Results
 
 REFERENCES: tuple[Reference, ...] = ("constant", "identity")
@@ -65,10 +65,8 @@ def fig25(results: Results, style: FigureStyle) -> Figure:
 
 def fig27(results: Results, style: FigureStyle) -> Figure:
     """As Fig. 4 for CNNs over channels, 5 layers or the fewest there are (Fig. 27, Appendix I)."""
-    study = "cnn_channels"
-    depths = {rung.value for rung in networks(results, study)}
-    depth = 5 if 5 in depths else min(depths)
-    block = Block(ladder(results, study, "width", {"depth": depth}), "Channels")
+    groups = ladders(results, "cnn_channels", "width", "depth")
+    block = Block(groups[5 if 5 in groups else min(groups)], "Channels")
     return heat_figure(results, style, [block], CORRELATION)
 
 

@@ -14,11 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from idpipe.config import FigureStyle
+from idpipe.errors import FigureError
 from idpipe.figures import layout
 from idpipe.figures.intervals import interval
 from idpipe.figures.ladder import Ladder, Rung, ladder
 from idpipe.figures.layergrid import deepest
-from idpipe.figures.results import LIVE, FigureError, Results
+from idpipe.figures.results import LIVE, Results
 
 HEIGHT, LEFT, AXIS, TITLE, ROW = 2.7, 0.5, 0.36, 0.24, 0.135
 """Inches: of the axes, left of them, for the axis below and the title above, of a legend's line."""

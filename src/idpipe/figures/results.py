@@ -14,16 +14,12 @@ from safetensors.numpy import load_file
 
 from idpipe import store, tables
 from idpipe.cells import Cell
-from idpipe.errors import IdpipeError
+from idpipe.errors import FigureError
 
 LIVE = ("converged", "max_steps")
 """Statuses of a replicate whose numbers count; `dead` and `diverged` ones are marked instead."""
 
 Images = Float[np.ndarray, "n h w c"]
-
-
-class FigureError(IdpipeError):
-    """A figure cannot be drawn from what the run holds; the message says what is missing."""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
 from idpipe.figures import layout
+from idpipe.figures.choice import on_one_image
 from idpipe.figures.heatpanel import Reference
 from idpipe.figures.intervals import interval, per_replicate
-from idpipe.figures.ladder import Ladder, Rung, ladder
-from idpipe.figures.results import FigureError, Results
+from idpipe.figures.ladder import Ladder, Rung, ladders
+from idpipe.figures.results import Results
 
 REFERENCES: tuple[Reference, ...] = ("constant", "identity")
 PAPER_SIZES = (7, 14, 28, 56, 112)
@@ -31,8 +32,7 @@ Curves = Mapping[int, Ladder]
 
 def fig08(results: Results, style: FigureStyle) -> Figure:
     """Mean correlation over depth, a curve per size of training image (Fig. 8, Sec. 3.4)."""
-    sizes = sorted(int(size) for size in results.study("cnn_image_size")["size"].unique())
-    curves = {size: ladder(results, "cnn_image_size", where={"size": size}) for size in sizes}
+    curves = dict(sorted(ladders(results, "cnn_image_size", "depth", "size").items()))
     figure = layout.new_figure(TOP + HEIGHT + AXIS, [_basis(curves, style), *_exceptions(curves)])
     lows = [0.0]
     for number, reference in enumerate(REFERENCES):
@@ -86,10 +86,9 @@ def _summary(
     results: Results, networks: Ladder, reference: Reference, level: float
 ) -> tuple[list[float], list[float]]:
     """Means and half-widths of their intervals, one per rung; NaN where none is live."""
-    metrics = results.metrics(pd.concat([rung.replicates for rung in networks.rungs]))
+    rungs = on_one_image(networks.study, networks.rungs)
+    metrics = results.metrics(pd.concat([rung.replicates for rung in rungs]))
     rows = metrics[(metrics["kind"] == "correlated") & (metrics["reference"] == reference)]
-    if rows.empty:
-        raise FigureError(f"studies.{networks.study}: its cells must train on one image")
     pairs = [
         interval(per_replicate(rows[rows["cell_id"] == rung.cell_id], "correlation"), level)
         for rung in networks.rungs
