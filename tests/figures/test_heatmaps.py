@@ -95,8 +95,8 @@ def test_dead_replicates_are_left_out_and_their_row_says_so(run, printed, texts)
     assert texts(figure, "mark") == ["2 of 3 †", "1 of 3"]
     note = " ".join(texts(figure, "note")[0].split())
     assert "Red: replicates in the row's numbers; the others died or diverged." in note
-    assert "not converged within the budget; by layers: 1 at 5." in note
-    assert "Restarted after they died or diverged; by layers: 3 at 9." in note
+    assert "not converged within the budget: 1 at layers 5." in note
+    assert "Restarted after they died or diverged: 3 at layers 9." in note
     printed(figure)
 
 

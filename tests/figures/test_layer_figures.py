@@ -246,8 +246,9 @@ def test_fig05_curves_are_means_of_live_replicates(made, printed, texts):
     (chance,) = [line for line in axes.lines if line.get_linestyle() == "--"]
     np.testing.assert_allclose(chance.get_ydata(), 90)
     said = note(texts, figure)
-    assert "in brackets: how many are not" in said and "No replicate left: cnn_depth 20" in said
-    assert "Replicates restarted after they died or diverged: 3." in said
+    assert "in brackets: how many are not" in said
+    assert "No replicate left: dead or diverged at 20 layers." in said
+    assert "Restarted after they died or diverged: 3 at 5 layers." in said
     printed(figure)
 
 

@@ -16,6 +16,7 @@ from idpipe.figures.heatpanel import Reference
 from idpipe.figures.intervals import interval, per_replicate
 from idpipe.figures.ladder import Ladder, Rung, ladders
 from idpipe.figures.results import Results
+from idpipe.figures.smallprint import basis, exceptions, spread
 
 REFERENCES: tuple[Reference, ...] = ("constant", "identity")
 PAPER_SIZES = (7, 14, 28, 56, 112)
@@ -33,7 +34,7 @@ Curves = Mapping[int, Ladder]
 def fig08(results: Results, style: FigureStyle) -> Figure:
     """Mean correlation over depth, a curve per size of training image (Fig. 8, Sec. 3.4)."""
     curves = dict(sorted(ladders(results, "cnn_image_size", "depth", "size").items()))
-    figure = layout.new_figure(TOP + HEIGHT + AXIS, [_basis(curves, style), *_exceptions(curves)])
+    figure = layout.new_figure(TOP + HEIGHT + AXIS, _notes(curves, style))
     lows = [0.0]
     for number, reference in enumerate(REFERENCES):
         axes = layout.add_axes(figure, LEFT + number * (PANEL + GAP), TOP, PANEL, HEIGHT)
@@ -104,41 +105,26 @@ def _mark_failures(axes: Axes, depth: float, mean: float, rung: Rung) -> None:
         axes.plot(depth, 0, "x", color=layout.ALARM, ms=5, clip_on=False, gid="all failed")
 
 
-def _basis(curves: Curves, style: FigureStyle) -> str:
-    """Which networks were trained on what, and how a point comes from them."""
-    rungs = [rung for networks in curves.values() for rung in networks.rungs]
-    first = next(iter(curves.values()))
+def _notes(curves: Curves, style: FigureStyle) -> list[str]:
+    """Which networks were trained on what, how a point comes from them, what is not in it."""
     absent = ", ".join(f"{size}" for size in PAPER_SIZES if size not in curves)
-    totals = sorted({rung.total for rung in rungs})
-    replicates = " to ".join(f"{total}" for total in dict.fromkeys((totals[0], totals[-1])))
-    return (
-        f"{layout.sentence(first.setting)} Training image: {rungs[0].replicates['source'].iloc[0]}"
-        ", the same at every size. Points: mean over replicates "
-        f"({replicates}) of each one's mean over the probes of all ρ (a row of Fig. 4); bars: "
-        f"{style.interval:.0%} interval (Student t), cut off where the frame ends."
+    text = (
+        "Training image: {sources}, the same at every size. Points: mean over replicates "
+        "({replicates}) of each one's mean over the probes of all ρ (a row of Fig. 4); "
+        f"{spread(style, 'bars:')}, cut off where the frame ends."
         + (f" Not in this study: images of {absent} pixels." if absent else "")
     )
-
-
-def _exceptions(curves: Curves) -> list[str]:
-    """Sentences on the replicates that died, ran out of budget or were restarted, if any did."""
     rungs = {
         f"{size} × {size}, {rung.value} layers": rung
         for size, networks in curves.items()
         for rung in networks.rungs
     }
-    some = {at: f"{r.live} of {r.total}" for at, r in rungs.items() if 0 < r.live < r.total}
-    none = {at: r.failures for at, r in rungs.items() if r.live == 0}
-    late = {at: f"{r.unconverged}" for at, r in rungs.items() if r.unconverged}
-    again = {at: f"{r.restarted}" for at, r in rungs.items() if r.restarted}
-    told = {
-        "Red ring: replicates in the mean, where others died or diverged": some,
-        "Red cross: no replicate lived": none,
-        "In the means, though not converged within the budget": late,
-        "Restarted after they died or diverged": again,
-    }
     return [
-        f"{what}: {'; '.join(f'{number} at {at}' for at, number in found.items())}."
-        for what, found in told.items()
-        if found
+        basis(list(curves.values()), text),
+        *exceptions(
+            rungs,
+            some="Red ring: replicates in the mean, where others died or diverged",
+            none="Red cross: no replicate lived",
+            late="In the means, though not converged within the budget",
+        ),
     ]
