@@ -115,7 +115,7 @@ def test_one_depth_changed_trains_one_cell(done):
     settings["studies"]["cnn_depth"]["axes"]["net.depth"] = [1, 3]
     found = jobs(done, settings, "all_figures")
     assert (found["train"], found["evaluate"], found["collect"]) == (1, 1, 1)
-    assert found["layers"] == found["classifier"] == 1
+    assert (found["layers"], found["classifier"]) == (1, 2)
     assert found["prepare"] == found["probes"] == 0
 
 
@@ -156,7 +156,7 @@ def test_a_figure_trains_the_cells_of_its_studies_alone(tmp_path):
 
 def test_figures_of_layers_look_at_the_cells_they_show(tmp_path):
     found = jobs(tmp_path, tiny(), "fig05")
-    assert (found["train"], found["classifier"], found["layers"]) == (2, 2, 0)
+    assert (found["train"], found["classifier"], found["layers"]) == (2, 3, 0)
     found = jobs(tmp_path, tiny(), "fig19")
     assert (found["train"], found["classifier"], found["layers"]) == (6, 0, 6)
 

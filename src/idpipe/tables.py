@@ -181,7 +181,7 @@ def gather(
         cells: folder of all cells.
         evaluations: cell id -> name of its evaluation folder.
         wanted: which tables.
-        analysed: name of a layer-wise analysis (`layers`, `classifier`) -> cell ids it was made of.
+        analysed: name of a layer-wise analysis (`layers`, ...) -> cell ids it was made of.
 
     Raises:
         StoreError: a cell or its evaluation is missing or damaged.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,14 +11,15 @@ from pathlib import Path
 from idpipe.cells import Cell, DataSpec
 from idpipe.config import Plan, out_of_domain_source, source_key
 from idpipe.explain import value_at
-from idpipe.figures.choice import Planned, problems
+from idpipe.figures.choice import Planned, along, deepest, problems
 from idpipe.figures.registry import FIGURES, Analysis
 from idpipe.probes import probe_hash
 from idpipe.store import Layout
 
 ANALYSIS_FILES: dict[Analysis, tuple[str, ...]] = {
     "layers": ("layers.parquet", "layers.npz"),
-    "classifier": ("classifier.parquet",),
+    "classifier-trained": ("classifier-trained.parquet",),
+    "classifier-untrained": ("classifier-untrained.parquet",),
 }
 """Files of each layer-wise analysis, in a cell's evaluation folder."""
 
@@ -144,14 +146,19 @@ class Targets:
 
     def analysed(self, analysis: Analysis) -> list[str]:
         """Ids of the cells whose layers the figures that can be drawn ask `analysis` of."""
-        return list(
-            dict.fromkeys(
-                cell_id
-                for name, figure in FIGURES.items()
-                if analysis in figure.analyses and self.drawable(name)
-                for cell_id in self.figure_cells(name)
-            )
-        )
+        asked = (self.figure_analyses(name).get(analysis, []) for name in FIGURES)
+        return list(dict.fromkeys(itertools.chain.from_iterable(asked)))
+
+    def figure_analyses(self, name: str) -> dict[Analysis, list[str]]:
+        """Analysis of layers -> ids of the cells that a figure, if it can be drawn, asks it of."""
+        if not self.drawable(name):
+            return {}
+        figure = FIGURES[name]
+        found = {analysis: self.figure_cells(name) for analysis in figure.analyses}
+        for analysis in figure.deepest:
+            ladders = [along(study, self._planned[study]) for study in figure.studies]
+            found[analysis] = [deepest(networks).cell_id for networks in ladders]
+        return found
 
     def analysis_files(self, cell_id: str, analysis: Analysis) -> list[Path]:
         """Everything that an analysis writes for a cell."""

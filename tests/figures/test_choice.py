@@ -11,7 +11,16 @@ from idpipe import theory
 from idpipe.cells import Cell
 from idpipe.config import FigureStyle, load
 from idpipe.errors import FigureError
-from idpipe.figures.choice import Planned, along, by_code, code, for_theorem2, on_one_image, split
+from idpipe.figures.choice import (
+    Planned,
+    along,
+    by_code,
+    code,
+    deepest,
+    for_theorem2,
+    on_one_image,
+    split,
+)
 from idpipe.figures.draw import draw
 from idpipe.figures.registry import FIGURES
 from idpipe.settings import read
@@ -163,6 +172,23 @@ def test_choices_are_in_order():
         (8, 4), (16, 4), (8, 1), (16, 1), (8, 2), (16, 2),
     ]  # fmt: skip
     assert on_one_image("s", networks) == networks
+
+
+def test_the_deepest_network_is_the_papers_where_there_is_one():
+    assert deepest([planned(depth=depth) for depth in (1, 14, 20, 24)])["depth"] == 20
+    assert deepest([planned(depth=depth) for depth in (1, 14)])["depth"] == 14
+
+
+def test_an_untrained_network_is_classified_only_where_it_is_shown():
+    deep = study("cnn_depth", **{"net.depth": [2, 20, 24]})
+    del deep["base"]["net"]["depth"]
+    found = targets(cnn_depth=deep)
+    cells = [cell.cell_id for cell in found.plan.studies["cnn_depth"]]
+    asked = {"classifier-trained": cells, "classifier-untrained": [cells[1]]}
+    assert found.figure_analyses("fig05") == asked
+    assert {name: found.analysed(name) for name in asked} == asked
+    crowded = study("cnn_depth", batch_size=[1, 2])
+    assert targets(cnn_depth=crowded).figure_analyses("fig05") == {}
 
 
 def test_networks_have_the_papers_names():

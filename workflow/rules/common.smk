@@ -11,7 +11,7 @@ from idpipe.config import load, source_key
 from idpipe.errors import ConfigError
 from idpipe.figures.registry import FIGURES
 from idpipe.settings import read
-from idpipe.targets import Targets
+from idpipe.targets import ANALYSIS_FILES, Targets
 
 
 def checked_plan():
@@ -40,6 +40,7 @@ wildcard_constraints:
     source=r"[a-z0-9_-]+",
     probes=r"[0-9a-f]{12}",
     cell=r"[A-Za-z0-9_-]+",
+    state="trained|untrained",
 
 
 def probe_params(key):
@@ -78,12 +79,12 @@ def figure_inputs(name):
         for path in [
             *[TARGETS.layout.cell(cell) / file for file in trained],
             *[TARGETS.evaluation(cell) / file for file in evaluated],
-            *[
-                path
-                for analysis in FIGURES[name].analyses
-                for path in TARGETS.analysis_files(cell, analysis)
-            ],
         ]
+    ] + [
+        path
+        for analysis, cells in TARGETS.figure_analyses(name).items()
+        for cell in cells
+        for path in TARGETS.analysis_files(cell, analysis)
     ]
 
 
@@ -116,6 +117,7 @@ def figure_params(name):
             "cells": str(RESULTS / "cells"),
             "evaluations": {cell: TARGETS.evaluation(cell).name for cell in cells},
             "probes": {cell: str(TARGETS.probes(cell)) for cell in cells},
+            "analysed": TARGETS.figure_analyses(name),
         }
     )
 

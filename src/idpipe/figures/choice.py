@@ -65,6 +65,16 @@ def along(study: str, networks: Sequence[N], axis: str = "depth") -> list[N]:
     return [network for _, network in sorted(found.items(), key=lambda item: item[0])]
 
 
+DEEPEST = 20
+"""The paper's CNN that learns the constant map."""
+
+
+def deepest(networks: Sequence[N]) -> N:
+    """The paper's 20-layer CNN, or else the deepest of networks with rising depths."""
+    same = [network for network in networks if network["depth"] == DEEPEST]
+    return same[0] if same else networks[-1]
+
+
 def by_code(study: str, networks: Sequence[N]) -> dict[str, N]:
     """The paper's name of each network -> the network. Raises FigureError where two share it."""
     return _single(study, networks, code, "")

@@ -16,9 +16,10 @@ from matplotlib.ticker import MaxNLocator
 from idpipe.config import FigureStyle
 from idpipe.errors import FigureError
 from idpipe.figures import layout
+from idpipe.figures.choice import deepest
 from idpipe.figures.intervals import interval
 from idpipe.figures.ladder import Ladder, Rung, ladder
-from idpipe.figures.layergrid import deepest, layers_of
+from idpipe.figures.layergrid import layers_of
 from idpipe.figures.results import LIVE, Results
 from idpipe.figures.smallprint import basis, exceptions, spread
 
@@ -49,7 +50,7 @@ class Curve:
 def fig05(results: Results, style: FigureStyle) -> Figure:
     """Error rate of the averaging classifier by layer, trained and untrained (Fig. 5, Sec. 3.2)."""
     networks = ladder(results, "cnn_depth")
-    random = deepest(networks)
+    random = deepest(networks.rungs)
     found = curves(results, networks, "error_rate", style)
     (untrained,) = curves(results, networks, "error_rate", style, "untrained", [random])
     notes = [

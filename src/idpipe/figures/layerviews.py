@@ -5,14 +5,13 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
+from idpipe.figures.choice import DEEPEST, deepest
 from idpipe.figures.grids import absent, lettered
 from idpipe.figures.imagepanels import panels_figure
 from idpipe.figures.ladder import ladder, ladders
 from idpipe.figures.layergrid import (
-    DEEPEST,
     MEANING,
     columns_of,
-    deepest,
     layers_of,
     nearest,
     provenance,
@@ -34,7 +33,7 @@ def fig15(results: Results, style: FigureStyle) -> Figure:
     """Intermediate layers by top singular vector: untrained, then trained CNNs (Fig. 15)."""
     networks = ladder(results, "cnn_depth")
     rungs, missing = nearest(networks, (7, 14, DEEPEST))
-    random = deepest(networks)
+    random = deepest(networks.rungs)
     title = f"Untrained, {layers_of(random)}"
     grids = [view_grid(results, style, random, title, state="untrained", most=1)]
     grids += [view_grid(results, style, rung, layers_of(rung), most=1) for rung in rungs]

@@ -25,7 +25,7 @@ from idpipe.figures.choice import (
     with_hidden,
 )
 
-Analysis = Literal["layers", "classifier"]
+Analysis = Literal["layers", "classifier-trained", "classifier-untrained"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Figure:
         section: where the paper discusses it.
         title: what it shows, in one line.
         analyses: what it reads of single layers: `layers` (views, distances from initialization),
-            `classifier` (error rates).
+            `classifier-trained` (error rates). All networks of its studies have them.
+        deepest: the same, of each study's deepest network alone (`idpipe.figures.choice.deepest`).
         suffixes: the files it is written to; `<name>_texts` gives those that are no pictures.
         weights: whether it reads the cells' trained weights too.
         sizes: how many other sizes of probes it needs (`probes.sizes`).
@@ -57,6 +58,7 @@ class Figure:
     suffixes: tuple[str, ...] = ("png", "pdf")
     weights: bool = False
     sizes: int = 0
+    deepest: tuple[Analysis, ...] = ()
 
     @property
     def studies(self) -> tuple[str, ...]:
@@ -102,7 +104,8 @@ FIGURES: dict[str, Figure] = {
             False,
             "3.2",
             "What layers tell of the class",
-            ("classifier",),
+            ("classifier-trained",),
+            deepest=("classifier-untrained",),
         ),
         Figure(
             "fig06",

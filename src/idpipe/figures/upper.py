@@ -5,12 +5,11 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
-from idpipe.figures.choice import with_hidden
+from idpipe.figures.choice import DEEPEST, with_hidden
 from idpipe.figures.imagegrid import Grid, Row
 from idpipe.figures.imagepanels import grid_figure
 from idpipe.figures.ladder import Rung, ladder
 from idpipe.figures.layergrid import (
-    DEEPEST,
     MEANING,
     layer_rows,
     layers_of,
