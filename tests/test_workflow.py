@@ -204,6 +204,24 @@ def test_a_bad_configuration_is_refused_in_one_message_before_any_job(tmp_path):
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("run: tiny\nstudies: [a\n", "line 3, column 1: expected ',' or ']'"),
+        ("run:\n\tname: x\n", "line 2, column 1: found a tab, which cannot start any token"),
+    ],
+)
+def test_a_file_that_is_no_yaml_is_named_with_the_line(tmp_path, text, problem):
+    (tmp_path / "config.yaml").write_text(text)
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+    command += ["--directory", str(tmp_path), "--cores", "1", "--dry-run", "table1"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = result.stdout + result.stderr
+    assert result.returncode != 0
+    assert f"config.yaml: must be YAML: {problem}" in said
+    assert "Traceback" not in said
+
+
 def test_two_studies_of_one_name_are_refused(tmp_path):
     (tmp_path / "twice.yaml").write_text("studies:\n  one: {base: {}}\n  one: {base: {}}\n")
     result = snakemake(

@@ -26,6 +26,12 @@ def checked_plan():
 
 
 PLAN = checked_plan()
+
+
+# Read by Snakemake only now: what is wrong in it was said above, with the line.
+configfile: "config.yaml"
+
+
 # Scripts read where images are from here: checked, and no text where --config left some.
 config["data"] = PLAN.config.data.model_dump(mode="json")
 TARGETS = Targets(PLAN)
