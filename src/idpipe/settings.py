@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from idpipe.cells import merge, nested
 from idpipe.errors import ConfigError
+from idpipe.grid import merge, nested
 
 
 def read_file(path: Path | str) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from idpipe.cells import Cell, DataSpec
+from idpipe.cells import Cell
 from idpipe.config import Plan, out_of_domain_source, source_key
+from idpipe.data_specs import DataSpec
 from idpipe.explain import value_at
 from idpipe.figures.choice import Planned, along, deepest, problems
 from idpipe.figures.registry import FIGURES, Analysis

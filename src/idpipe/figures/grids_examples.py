@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from idpipe.cells import SOURCES
 from idpipe.config import FigureStyle
+from idpipe.data_specs import SOURCES
 from idpipe.figures import ladder
 from idpipe.figures.choice import by_code, of_image, of_images
 from idpipe.figures.grids import Panel, Sheet, Shown, absent, class_name, prediction_figure
