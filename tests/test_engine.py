@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from idpipe import engine, nets, optim, theory
-from idpipe.cells import CNN, FCN, Cell
+from idpipe.cells import Cell
+from idpipe.net_specs import CNN, FCN
 
 OPTIMIZERS = {
     "sgd": lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9),

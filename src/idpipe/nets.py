@@ -3,8 +3,8 @@
 The parameters of a cell are one dict of tensors, `weight.0`, `bias.0`, `weight.1`, ..., input side
 first, each with a leading replicate axis. A network is a function of that dict and its inputs.
 
-Adding an architecture: its settings in `idpipe.cells` (a class in `Net`), its layers here.
-Adding an init: its name in `idpipe.cells.InitName`, its function in `INITS`.
+Adding an architecture: its settings in `idpipe.net_specs` (a class in `Net`), its layers here.
+Adding an init: its name in `idpipe.net_specs.InitName`, its function in `INITS`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn import init as torch_init
 
-from idpipe.cells import CNN, FCN, AnyNet, Cell, derived_seed
+from idpipe.cells import Cell, derived_seed
 from idpipe.convolution import convolve
+from idpipe.net_specs import CNN, FCN, AnyNet
 
 Params = dict[str, Tensor]
 

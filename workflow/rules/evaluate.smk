@@ -51,9 +51,9 @@ rule classifier:
         test=lambda wildcards: ancient(source_folder(wildcards.cell) / "test.npz"),
     output:
         # The evaluation's hash covers how many images of each class.
-        ensure(RESULTS / "cells/{cell}/eval-{probes}/classifier.parquet", non_empty=True),
+        ensure(RESULTS / "cells/{cell}/eval-{probes}/classifier-{state}.parquet", non_empty=True),
     log:
-        RESULTS / "logs/classifier/{cell}-{probes}.log",
+        RESULTS / "logs/classifier/{cell}-{probes}-{state}.log",
     priority: lambda wildcards: PLAN.cells[wildcards.cell].work
     threads: JOB_THREADS
     resources:
@@ -61,6 +61,6 @@ rule classifier:
     params:
         probes=PLAN.config.probes.model_dump_json(),
     message:
-        "classifying by the layers of {wildcards.cell}"
+        "classifying by the layers of {wildcards.cell}, {wildcards.state}"
     script:
         "../scripts/classifier.py"

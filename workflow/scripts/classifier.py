@@ -16,4 +16,5 @@ with job("classifier", snakemake.log[0]):
         Path(snakemake.input.train).parent,
         ProbeSpec.model_validate_json(snakemake.params.probes),
         Path(snakemake.output[0]).parent,
+        snakemake.wildcards.state,
     )
