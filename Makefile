@@ -30,7 +30,7 @@ help: ## print this list
 figures: $(STAMP) ## draw every figure of config.yaml
 	$(RUN) snakemake --cores $(CORES) all_figures $(ARGS)
 
-smoke: $(STAMP) ## draw every figure, tiny, in about four minutes
+smoke: $(STAMP) ## draw every figure, tiny, in under two minutes
 	$(RUN) snakemake --cores $(CORES) all_figures --configfile config/smoke.yaml $(ARGS)
 
 # One thread, as in every cell: on small nets torch's threads only wait for each other.

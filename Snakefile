@@ -5,16 +5,13 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-configfile: "config.yaml"
-
-
 include: "workflow/rules/common.smk"
 
 
 rule all_figures:
     default_target: True
     input:
-        [TARGETS.figure_files(name) for name in FIGURES if not TARGETS.lacking(name)],
+        all_figure_files(),
         [
             TABLES / f"{table}.parquet"
             for table in ["cells", "studies", "metrics", "history", "layers"]

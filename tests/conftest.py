@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from idpipe.cells import DataSpec
 from idpipe.config import DataConfig
 from idpipe.data import prepare
+from idpipe.data_specs import DataSpec
 
 REPOSITORY = Path(__file__).parents[1]
 

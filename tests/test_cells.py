@@ -1,34 +1,19 @@
-import copy
 import itertools
 import json
 import math
 import os
 import subprocess
 import sys
-from functools import reduce
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idpipe.cells import (
-    CNN,
-    ENGINE_VERSION,
-    FCN,
-    SOURCES,
-    TAGS,
-    Cell,
-    DataSpec,
-    Example,
-    Net,
-    Optimizer,
-    cell_from_json,
-    derived_seed,
-    grid,
-    kinds,
-    merge,
-    nested,
-)
+from idpipe.cells import ENGINE_VERSION, Cell, cell_from_json, derived_seed
+from idpipe.grid import merge, nested
+from idpipe.net_specs import CNN, FCN
+from idpipe.optimizer_specs import Optimizer
+from idpipe.specs import kinds
 
 quick = settings(deadline=None, max_examples=60)
 
@@ -308,125 +293,6 @@ class TestMemory:
         assert FCN(depth=3, width=5).workspace(1, 4) == 2 * (5 + 5 + 16)
 
 
-class TestGrid:
-    def test_equals_brute_force(self):
-        axes = {"net.depth": [1, 5, 9], "seed": [0, 7], "net.width": [3, 4]}
-        points = list(grid({"seed": 5, "net": CNN_5}, {"net": {"kernel": 3}}, axes))
-        expected = [
-            {"seed": s, "net": {"arch": "cnn", "depth": d, "kernel": 3, "width": w}}
-            for d, s, w in itertools.product([1, 5, 9], [0, 7], [3, 4])
-        ]
-        assert [point.settings for point in points] == expected
-        indices = itertools.product(range(3), range(2), range(2))
-        assert [tuple(point.position.values()) for point in points] == list(indices)
-
-    def test_without_axes_is_one_point(self):
-        assert [p.settings for p in grid({"seed": 1}, {"seed": 2}, {})] == [{"seed": 2}]
-
-    def test_a_mapping_on_an_axis_merges_or_replaces(self):
-        base = {"optimizer": {"name": "sgd", "lr": 1, "momentum": 0.5}}
-        axes = {"optimizer": [{"lr": 2}, {"name": "adam"}]}
-        assert [point.settings["optimizer"] for point in grid({}, base, axes)] == [
-            {"name": "sgd", "lr": 2, "momentum": 0.5},
-            {"name": "adam"},
-        ]
-
-    @quick
-    @given(
-        st.dictionaries(
-            st.sampled_from(["a", "b.c", "b.d", "e.f.g"]),
-            st.lists(st.integers(), min_size=1, max_size=4),
-        )
-    )
-    def test_size_is_the_product_and_values_land_on_their_paths(self, axes):
-        points = list(grid({}, {}, axes))
-        assert len(points) == math.prod(map(len, axes.values()))
-        for point in points:
-            for path, index in point.position.items():
-                found = reduce(lambda mapping, key: mapping[key], path.split("."), point.settings)
-                assert found == axes[path][index]
-
-
-trees = st.recursive(
-    st.integers(0, 3),
-    lambda inner: st.dictionaries(st.sampled_from(["a", "b", "name", "arch"]), inner, max_size=3),
-    max_leaves=8,
-)
-mappings = st.dictionaries(st.sampled_from(["a", "b", "name", "arch"]), trees, max_size=3)
-
-
-class TestMerge:
-    @quick
-    @given(mappings, mappings, st.sampled_from([TAGS, ()]))
-    def test_laws(self, below, above, tags):
-        before = copy.deepcopy((below, above))
-        merged = merge(below, above, tags)
-        assert (below, above) == before
-        assert merge(below, {}, tags) == below
-        assert merge({}, above, tags) == above
-        assert merge(below, below, tags) == below
-        assert merge(merged, above, tags) == merged
-        assert merged.keys() == below.keys() | above.keys()
-        for key in below.keys() - above.keys():
-            assert merged[key] == below[key]
-        for key, value in above.items():
-            if not isinstance(value, dict):
-                assert merged[key] == value
-
-    def test_another_kind_replaces_the_whole_mapping(self):
-        below = {"net": {"arch": "fcn", "residual": True}, "optimizer": {"lr": 1}}
-        assert merge(below, {"net": {"arch": "cnn"}})["net"] == {"arch": "cnn"}
-        assert merge(below, {"net": {"depth": 3}})["net"] == {
-            "arch": "fcn",
-            "residual": True,
-            "depth": 3,
-        }
-        assert merge(below, {"net": {"arch": "cnn"}}, tags=())["net"] == {
-            "arch": "cnn",
-            "residual": True,
-        }
-        # An optimizer that is not named is SGD: its rate is no other optimizer's.
-        assert merge(below, {"optimizer": {"name": "adam"}})["optimizer"] == {"name": "adam"}
-        assert merge(below, {"optimizer": {"name": "sgd"}})["optimizer"] == {"name": "sgd", "lr": 1}
-
-
-class TestData:
-    @pytest.mark.parametrize("source", SOURCES)
-    def test_source_fills_in_its_facts(self, source):
-        data, facts = DataSpec(source=source), SOURCES[source]
-        assert (data.size, data.channels) == (facts.size, facts.channels)
-        assert (data.mean, data.std) == (facts.mean, facts.std)
-        data.check_examples(facts.per_class, 1)
-
-    def test_colour_folder_is_standardized_as_cifar(self):
-        data = DataSpec(source="image_folder", channels=3)
-        assert data.mean == SOURCES["cifar10"].mean
-
-    def test_only_a_folder_has_a_digest(self):
-        with pytest.raises(ValueError, match="digest: only for the source image_folder"):
-            DataSpec(source="mnist", digest="abc")
-
-    @pytest.mark.parametrize("vary", [False, True])
-    def test_example_range_by_brute_force(self, vary):
-        per_class, replicates = (4, 6), 3
-        for label, index in itertools.product(range(3), range(8)):
-            data = DataSpec(examples=(Example(label=label, index=index),), vary=vary)
-            used = range(index, index + replicates) if vary else [index]
-            exists = label < 2 and all(i < per_class[label] for i in used)
-            if exists:
-                data.check_examples(per_class, replicates)
-            else:
-                with pytest.raises(ValueError, match=r"^examples\[0\]\.(label|index): must be"):
-                    data.check_examples(per_class, replicates)
-
-    def test_more_replicates_than_images(self):
-        with pytest.raises(ValueError, match=r"^vary: must be false for 5 replicates"):
-            DataSpec(vary=True, examples=(Example(label=0),)).check_examples((4,), 5)
-
-    def test_files_decide_where_nothing_is_known(self):
-        DataSpec(examples=(Example(label=10**6),)).check_examples(None, 1)
-
-
 class TestSeeds:
     def test_depend_on_every_part(self):
         calls = [(0, "init", 0), (1, "init", 0), (0, "batch", 0), (0, "init", 1), (0, "init")]
@@ -439,11 +305,6 @@ class TestSeeds:
         assert all(0 <= seed < 2**63 for seed in seeds)
         # The mean of 1,000 uniform numbers lies within 5 standard errors of the middle.
         assert abs(sum(seeds) / 1000 / 2**63 - 0.5) < 5 / math.sqrt(12 * 1000)
-
-
-def test_kinds_are_the_names_in_configs():
-    assert set(kinds(Net)) == {"fcn", "cnn"}
-    assert set(kinds(Optimizer)) == {"sgd", "adagrad", "rmsprop", "adam", "adamax"}
 
 
 def test_parsing_a_config_imports_nothing_heavy():

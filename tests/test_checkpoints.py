@@ -47,6 +47,7 @@ CELLS: dict[str, tuple[Cell, np.ndarray]] = {
     "nesterov": (make_cell(optimizer={"nesterov": True, "weight_decay": 0.01}), picture()),
     "rmsprop_momentum": (make_cell(optimizer={"name": "rmsprop", "momentum": 0.5}), picture()),
     "float64": (make_cell(precision="float64", optimizer={"name": "adam"}), picture()),
+    "by_transform": (make_cell({"arch": "cnn", "depth": 2, "width": 3, "kernel": 17}), picture()),
     "bottom": (make_cell("fcn_relu", train_layers="bottom"), picture()),
     "minibatch": (make_cell(batch_size=4, max_steps=37, data=TEN), picture(number=10)),
     "diverging": (make_cell("fcn_linear", optimizer={"lr": 50.0}, report_every=7), picture()),

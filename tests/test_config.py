@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from idpipe.cells import Cell, DataSpec
+from idpipe.cells import Cell
 from idpipe.config import ProbeSpec, load, out_of_domain_source, read, source_key
+from idpipe.data_specs import DataSpec
 from idpipe.docs import schema
 from idpipe.errors import ConfigError
 from idpipe.explain import key_paths

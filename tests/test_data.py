@@ -26,9 +26,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from idpipe.cells import SOURCES, DataSpec, Example
 from idpipe.config import DataConfig, folder_counts, folder_digest
 from idpipe.data import load_split, prepare, training_images
+from idpipe.data_specs import SOURCES, DataSpec, Example
 from idpipe.errors import DataError
 from idpipe.pixels import resize, standardize, unstandardize
 from idpipe.sources import Split, torchvision_sets

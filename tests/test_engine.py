@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from idpipe import engine, nets, optim, theory
-from idpipe.cells import CNN, FCN, Cell
+from idpipe.cells import Cell
+from idpipe.net_specs import CNN, FCN
 
 OPTIMIZERS = {
     "sgd": lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9),
@@ -23,6 +24,7 @@ NETS = {
     "fcn_residual": {"arch": "fcn", "depth": 4, "width": 64, "residual": True},
     "cnn": {"arch": "cnn", "depth": 4, "width": 8, "kernel": 5},
     "cnn_no_bias": {"arch": "cnn", "depth": 3, "width": 4, "kernel": 3, "bias": False},
+    "cnn_large_kernel": {"arch": "cnn", "depth": 3, "width": 4, "kernel": 57},
 }
 SIZE = 8
 

@@ -3,8 +3,9 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
-from idpipe.cells import CNN, FCN, Cell, DataSpec, GridPoint, Net, Says, Share
+from idpipe.cells import Cell
 from idpipe.config import Config
+from idpipe.data_specs import DataSpec
 from idpipe.explain import (
     MISSING,
     allowed,
@@ -20,6 +21,9 @@ from idpipe.explain import (
     shown,
     value_at,
 )
+from idpipe.grid import GridPoint
+from idpipe.net_specs import CNN, FCN, Net
+from idpipe.specs import Says, Share
 from idpipe.studies import Locator
 
 

@@ -13,7 +13,7 @@ from idpipe.cells import cell_from_json
 from idpipe.config import load
 from idpipe.data import training_images
 from idpipe.errors import StoreError
-from idpipe.targets import Targets
+from idpipe.targets import ANALYSIS_FILES, Targets
 
 SETTINGS = {
     "run": "tiny",
@@ -234,16 +234,18 @@ def layered(tmp_path_factory) -> Targets:
 
 def test_layers_are_looked_at_where_a_figure_asks_for_it(layered):
     members = {name: [c.cell_id for c in cells] for name, cells in layered.plan.studies.items()}
-    assert layered.analysed("classifier") == members["cnn_depth"]
+    assert layered.analysed("classifier-trained") == members["cnn_depth"]
+    assert layered.analysed("classifier-untrained") == members["cnn_depth"][-1:]
     assert layered.analysed("layers") == members["cnn_depth"] + members["cnn_channels"]
     for cell_id in layered.plan.cells:
         names = {path.name for path in layered.evaluation(cell_id).iterdir()}
-        assert ("classifier.parquet" in names) == (cell_id in members["cnn_depth"])
+        for analysis in ("classifier-trained", "classifier-untrained"):
+            assert (f"{analysis}.parquet" in names) == (cell_id in layered.analysed(analysis))
         assert ({"layers.parquet", "layers.npz"} <= names) == (cell_id not in members["another"])
 
 
 def test_the_table_of_layers_holds_what_was_asked_for(layered, tmp_path):
-    analysed = {name: layered.analysed(name) for name in ("layers", "classifier")}
+    analysed = {name: layered.analysed(name) for name in ANALYSIS_FILES}
     tables.collect(
         {name: [c.cell_id for c in cells] for name, cells in layered.plan.studies.items()},
         layered.layout.root / "cells",
@@ -256,8 +258,8 @@ def test_the_table_of_layers_holds_what_was_asked_for(layered, tmp_path):
         assert str(frame[column.name].dtype) == column.type, column.name
     assert not frame.duplicated(["cell_id", "replicate", "layer", "state", "quantity"]).any()
     counts = frame.groupby("quantity").size()
-    # Two replicates; 1 + 3 + 2 layers; each layer and the input, trained and untrained.
-    assert dict(counts) == {"chance": 4, "distance": 12, "error_rate": 2 * 2 * (2 + 4)}
+    # Two replicates; 1 + 3 + 2 layers; each layer and the input, the deepest untrained too.
+    assert dict(counts) == {"chance": 2, "distance": 12, "error_rate": 2 * (2 + 4 + 4)}
     assert (frame.query("quantity == 'chance'")["value"] == 0.9).all()
     inputs = frame.query("quantity == 'error_rate' and layer == 0")["value"]
     assert inputs.nunique() == 1 and 0 < inputs.iloc[0] < 0.9

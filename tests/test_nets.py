@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from idpipe import nets
-from idpipe.cells import CNN, FCN, Cell
+from idpipe.cells import Cell
+from idpipe.net_specs import CNN, FCN
 
 SIZE = 6
 
@@ -103,7 +104,7 @@ def test_initial_weights_depend_on_replicate_and_restart_alone(init):
 def test_every_init_of_the_model_is_there():
     from typing import get_args
 
-    from idpipe.cells import InitName
+    from idpipe.net_specs import InitName
 
     assert set(nets.INITS) == set(get_args(InitName))
 

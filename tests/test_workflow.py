@@ -14,6 +14,7 @@ import yaml
 from PIL import Image
 
 from idpipe.figures.registry import FIGURES
+from idpipe.worker import ADDRESS
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -87,6 +88,23 @@ def test_the_tables_hold_every_cell(done):
     assert {path.name for path in (done / "results/cells").iterdir()} == set(cells["cell_id"])
 
 
+def test_jobs_give_the_same_by_themselves_as_by_the_worker(done, tmp_path, monkeypatch):
+    monkeypatch.setenv(ADDRESS, "")
+    result = snakemake(tmp_path, tiny(), "fig14", "fig19")
+    assert result.returncode == 0, result.stdout + result.stderr
+    names = ["weights.safetensors", "history.parquet", "eval-*/*.parquet", "eval-*/*.npz"]
+    files = [path for name in names for path in (tmp_path / "results/cells").glob(f"fcn*/{name}")]
+    assert len(files) == 4 * (2 + 4)
+    for path in [*files, tmp_path / "results/tiny/figures/fig14.png"]:
+        assert path.read_bytes() == (done / path.relative_to(tmp_path)).read_bytes(), path
+
+
+def test_a_log_ends_with_what_the_job_took(done):
+    (log,) = (done / "results/logs/train").glob("cnn-d02*.log")
+    took = r"took [\d.]+ s, [\d.]+ s of processor time, at most \d+ MiB"
+    assert re.fullmatch(took, log.read_text().splitlines()[-1])
+
+
 def test_a_second_run_has_nothing_to_do(done):
     result = snakemake(done, tiny(), "all_figures")
     assert "Nothing to be done" in result.stdout + result.stderr
@@ -97,7 +115,7 @@ def test_one_depth_changed_trains_one_cell(done):
     settings["studies"]["cnn_depth"]["axes"]["net.depth"] = [1, 3]
     found = jobs(done, settings, "all_figures")
     assert (found["train"], found["evaluate"], found["collect"]) == (1, 1, 1)
-    assert found["layers"] == found["classifier"] == 1
+    assert (found["layers"], found["classifier"]) == (1, 2)
     assert found["prepare"] == found["probes"] == 0
 
 
@@ -114,6 +132,22 @@ def test_a_study_left_out_leaves_out_its_figures(tmp_path):
     assert "fig03 needs studies.cnn_depth" in result.stdout + result.stderr
 
 
+def test_a_study_a_figure_has_no_place_for_is_refused_before_any_job(tmp_path):
+    settings = tiny()
+    settings["studies"]["cnn_depth"]["axes"]["net.kernel"] = [3, 5]
+    message = (
+        " cannot be drawn: studies.cnn_depth: depth 1 has 2 cells (",
+        "They differ in studies.cnn_depth.axes.net.kernel",
+    )
+    for target in ("fig04", "all_figures"):
+        result = snakemake(tmp_path, settings, target)
+        said = result.stdout + result.stderr
+        assert result.returncode != 0
+        assert "fig04" in said and all(said.count(part) == 1 for part in message)
+        assert not (tmp_path / "results").exists()
+    assert jobs(tmp_path, settings, "fig02")["fig02"] == 1
+
+
 def test_a_figure_trains_the_cells_of_its_studies_alone(tmp_path):
     found = jobs(tmp_path, tiny(), "fig03")
     assert (found["train"], found["evaluate"], found["fig03"]) == (2, 2, 1)
@@ -122,7 +156,7 @@ def test_a_figure_trains_the_cells_of_its_studies_alone(tmp_path):
 
 def test_figures_of_layers_look_at_the_cells_they_show(tmp_path):
     found = jobs(tmp_path, tiny(), "fig05")
-    assert (found["train"], found["classifier"], found["layers"]) == (2, 2, 0)
+    assert (found["train"], found["classifier"], found["layers"]) == (2, 3, 0)
     found = jobs(tmp_path, tiny(), "fig19")
     assert (found["train"], found["classifier"], found["layers"]) == (6, 0, 6)
 
@@ -168,6 +202,24 @@ def test_a_bad_configuration_is_refused_in_one_message_before_any_job(tmp_path):
     assert said.count("kernle") == 1
     assert "Traceback" not in said
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("run: tiny\nstudies: [a\n", "line 3, column 1: expected ',' or ']'"),
+        ("run:\n\tname: x\n", "line 2, column 1: found a tab, which cannot start any token"),
+    ],
+)
+def test_a_file_that_is_no_yaml_is_named_with_the_line(tmp_path, text, problem):
+    (tmp_path / "config.yaml").write_text(text)
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+    command += ["--directory", str(tmp_path), "--cores", "1", "--dry-run", "table1"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = result.stdout + result.stderr
+    assert result.returncode != 0
+    assert f"config.yaml: must be YAML: {problem}" in said
+    assert "Traceback" not in said
 
 
 def test_two_studies_of_one_name_are_refused(tmp_path):

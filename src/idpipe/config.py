@@ -17,23 +17,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, Strict, ValidationError, model_validator
 
-from idpipe.cells import (
-    ONE_ZERO,
-    SOURCES,
-    Bool,
-    Cell,
-    DataSpec,
-    NonNegative,
-    Says,
-    Seed,
-    Share,
-    SourceName,
-    Spec,
-    merge,
-)
+from idpipe.cells import Cell
+from idpipe.data_specs import SOURCES, DataSpec, SourceName
 from idpipe.errors import ConfigError
 from idpipe.explain import dotted, explain, explain_part, shown
+from idpipe.grid import merge
 from idpipe.settings import read
+from idpipe.specs import ONE_ZERO, Bool, NonNegative, Says, Seed, Share, Spec
 from idpipe.studies import Limits, Settings, Study, check, expand
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from idpipe.cells import DataSpec
 from idpipe.config import DataConfig
+from idpipe.data_specs import DataSpec
 from idpipe.errors import DataError
 from idpipe.pixels import resize, standardize
 from idpipe.sources import LOADERS, Request, Split

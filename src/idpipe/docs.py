@@ -14,9 +14,11 @@ from typing import Any
 
 import yaml
 
-from idpipe.cells import TAGS, Cell, Spec, canonical_json
+from idpipe.cells import Cell, canonical_json
 from idpipe.config import Config, load
 from idpipe.explain import allowed, annotation_of, key_paths, keys_of, models_in
+from idpipe.grid import TAGS
+from idpipe.specs import Spec
 from idpipe.studies import Study
 from idpipe.tables import TABLES, Table
 

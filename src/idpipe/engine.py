@@ -21,6 +21,7 @@ from torch import Tensor
 
 from idpipe import nets, optim
 from idpipe.cells import Cell, derived_seed
+from idpipe.convolution import transforms_allowed
 from idpipe.nets import DTYPES, Params
 
 CONVERGED, MAX_STEPS, DEAD, DIVERGED = "converged", "max_steps", "dead", "diverged"
@@ -206,7 +207,7 @@ class Training:
         policy = self.cell.failure
         last = 0 if policy.policy == "keep" else policy.max_restarts
         while True:
-            with _flushed_denormals():
+            with _flushed_denormals(), transforms_allowed(self.cell.optimizer.name == "sgd"):
                 ended = self.stack.run(None if at_step is None else partial(at_step, self))
             self.attempts += ended
             failed = [o for o in ended if o.status in (DEAD, DIVERGED)]

@@ -23,3 +23,15 @@ class DataError(IdpipeError):
 
 class StoreError(IdpipeError):
     """A stored result is missing, damaged, or belongs to another cell or engine version."""
+
+
+class FigureError(IdpipeError):
+    """A figure cannot show what a run holds or asks for; the message says what is missing.
+
+    Attributes:
+        cells: ids of cells the figure has one place for, where that is the reason.
+    """
+
+    def __init__(self, message: str, cells: tuple[str, ...] = ()) -> None:
+        self.cells = cells
+        super().__init__(message)

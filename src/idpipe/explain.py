@@ -16,7 +16,11 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from idpipe.cells import FILLED_IN, Cell, Net, Optimizer, Says, Spec, kinds, merge
+from idpipe.cells import Cell
+from idpipe.grid import merge
+from idpipe.net_specs import Net
+from idpipe.optimizer_specs import Optimizer
+from idpipe.specs import FILLED_IN, Says, Spec, kinds
 
 Loc = tuple[str | int, ...]
 Locate = Callable[[Loc], str]

@@ -165,8 +165,11 @@ def analyse(folder: Path, probe_file: Path, out: Path) -> None:
     store.write_parquet(out / "layers.parquet", tables.LAYERS.conform(pd.concat(rows)))
 
 
-def classify(folder: Path, source: Path, spec: ProbeSpec, out: Path) -> None:
-    """Write classifier.parquet: what a trained cell's layers still tell of an image's class."""
+def classify(folder: Path, source: Path, spec: ProbeSpec, out: Path, state: str) -> None:
+    """Write classifier-<state>.parquet: what a cell's layers still tell of an image's class.
+
+    `state` is `trained`, or `untrained` for the networks it started from and the rate of chance.
+    """
     torch.set_num_threads(1)
     train, test = data.load_split(source, "train"), data.load_split(source, "test")
     few = (
@@ -176,10 +179,12 @@ def classify(folder: Path, source: Path, spec: ProbeSpec, out: Path) -> None:
     device = engine.choose_device()
     rows: list[pd.DataFrame] = []
     for cell, replicate, params, initial in _replicates(folder):
-        rows.append(layerwise.chance_row(cell, replicate, few[1]))
-        for state, current in (("trained", params), ("untrained", initial)):
-            rows.append(layerwise.error_rows(cell, replicate, current, state, few, device))
-    store.write_parquet(out / "classifier.parquet", tables.LAYERS.conform(pd.concat(rows)))
+        if state == "untrained":
+            rows.append(layerwise.chance_row(cell, replicate, few[1]))
+        current = params if state == "trained" else initial
+        rows.append(layerwise.error_rows(cell, replicate, current, state, few, device))
+    path = out / f"classifier-{state}.parquet"
+    store.write_parquet(path, tables.LAYERS.conform(pd.concat(rows)))
 
 
 def _replicates(folder: Path) -> Iterator[tuple[Cell, int, Params, Params]]:
@@ -208,16 +213,16 @@ def run_cell(targets: Targets, cell_id: str, show: Callable[[str], None]) -> Non
             layout.source(probe_target.out_of_domain),
         ).save(probe_file)
     if not (layout.cell(cell_id) / "status.json").is_file():
-        asked = train(cell, layout.source(probe_target.source), layout.cell(cell_id), show)
-        if asked is not None:
-            raise SystemExit(128 + asked)
+        signalled = train(cell, layout.source(probe_target.source), layout.cell(cell_id), show)
+        if signalled is not None:
+            raise SystemExit(128 + signalled)
     if not (out / "metrics.parquet").is_file():
         evaluate(layout.cell(cell_id), probe_file, targets.config.probes.correlation, out)
+    asked = (layout.cell(cell_id), layout.source(probe_target.source), targets.config.probes, out)
     analyses: dict[Analysis, Callable[[], None]] = {
         "layers": lambda: analyse(layout.cell(cell_id), probe_file, out),
-        "classifier": lambda: classify(
-            layout.cell(cell_id), layout.source(probe_target.source), targets.config.probes, out
-        ),
+        "classifier-trained": lambda: classify(*asked, "trained"),
+        "classifier-untrained": lambda: classify(*asked, "untrained"),
     }
     for name, run in analyses.items():
         files = targets.analysis_files(cell_id, name)

@@ -14,8 +14,9 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from idpipe import nets
-from idpipe.cells import CNN, FCN, Cell
+from idpipe.cells import Cell
 from idpipe.engine import placed
+from idpipe.net_specs import CNN, FCN
 from idpipe.nets import Params
 from idpipe.pixels import resize, standardize
 from idpipe.sources import Split

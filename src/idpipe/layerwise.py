@@ -11,8 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from idpipe import layers, nets
-from idpipe.cells import CNN, Cell
+from idpipe.cells import Cell
 from idpipe.engine import placed
+from idpipe.net_specs import CNN
 from idpipe.nets import Params
 from idpipe.probes import ProbeSet
 from idpipe.sources import Split

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import resource
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,13 +18,15 @@ from idpipe.errors import IdpipeError
 def job(name: str, log: Path | str) -> Iterator[Callable[[str], None]]:
     """Yield a function that shows a line on the terminal and keeps it in `log`.
 
-    An error a user can act on ends the process with its message alone; of any other the whole
-    traceback is shown and kept.
+    The last line kept is what the job took. An error a user can act on ends the process with its
+    message alone; of any other the whole traceback is shown and kept.
     """
+    start, before = time.monotonic(), time.process_time()
     logger = logging.getLogger(name)
     logger.setLevel(logging.INFO)
     Path(log).parent.mkdir(parents=True, exist_ok=True)
-    logger.addHandler(logging.FileHandler(log, mode="w"))
+    kept = logging.FileHandler(log, mode="w")
+    logger.addHandler(kept)
     logger.addHandler(logging.StreamHandler(sys.stderr))
     try:
         yield logger.info
@@ -32,3 +36,8 @@ def job(name: str, log: Path | str) -> Iterator[Callable[[str], None]]:
     except Exception:
         logger.error("%s", traceback.format_exc())
         sys.exit(1)
+    finally:
+        seconds, processor = time.monotonic() - start, time.process_time() - before
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10  # Linux counts KiB
+        took = f"took {seconds:.2f} s, {processor:.2f} s of processor time, at most {peak:.0f} MiB"
+        kept.emit(logger.makeRecord(name, logging.INFO, "", 0, took, (), None))

@@ -3,8 +3,8 @@
 The parameters of a cell are one dict of tensors, `weight.0`, `bias.0`, `weight.1`, ..., input side
 first, each with a leading replicate axis. A network is a function of that dict and its inputs.
 
-Adding an architecture: its settings in `idpipe.cells` (a class in `Net`), its layers here.
-Adding an init: its name in `idpipe.cells.InitName`, its function in `INITS`.
+Adding an architecture: its settings in `idpipe.net_specs` (a class in `Net`), its layers here.
+Adding an init: its name in `idpipe.net_specs.InitName`, its function in `INITS`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn import init as torch_init
 
-from idpipe.cells import CNN, FCN, AnyNet, Cell, derived_seed
+from idpipe.cells import Cell, derived_seed
+from idpipe.convolution import convolve
+from idpipe.net_specs import CNN, FCN, AnyNet
 
 Params = dict[str, Tensor]
 
@@ -194,24 +196,12 @@ class _BatchedLinear(torch.autograd.Function):
 
 
 def _cnn_layers(net: CNN, params: Params, images: Tensor) -> Iterator[Tensor]:
-    count, n, _, height, width = images.shape
-    # Replicates are groups of one convolution: [n, e * c, h, w].
-    hidden = images.transpose(0, 1).flatten(1, 2)
+    hidden = images.transpose(0, 1)
     for layer in range(net.depth):
-        hidden = _grouped_conv(hidden, params[f"weight.{layer}"], params.get(f"bias.{layer}"))
+        hidden = convolve(hidden, params[f"weight.{layer}"], params.get(f"bias.{layer}"))
         if layer < net.depth - 1 and net.activation == "relu":
             hidden = F.relu(hidden)
-        yield hidden.view(n, count, -1, height, width).transpose(0, 1)
-
-
-def _grouped_conv(
-    x: Float[Tensor, "n ei h w"],
-    weight: Float[Tensor, "e o i k k"],
-    bias: Float[Tensor, "e o"] | None,
-) -> Float[Tensor, "n eo h w"]:
-    flat_bias = None if bias is None else bias.flatten()
-    padding = weight.shape[-1] // 2
-    return F.conv2d(x, weight.flatten(0, 1), flat_bias, padding=padding, groups=len(weight))
+        yield hidden.transpose(0, 1)
 
 
 LAYERS: dict[str, Callable[..., Iterator[Tensor]]] = {

@@ -4,7 +4,7 @@ Every one of them works number by number, so PyTorch's update rules train a stac
 they would train each alone. They are called as functions, for building one of PyTorch's optimizer
 objects imports its compiler, which takes longer than many a cell.
 
-Adding one: its settings in `idpipe.cells`, its entry in `RULES`.
+Adding one: its settings in `idpipe.optimizer_specs`, its entry in `RULES`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from torch.optim.adamax import adamax
 from torch.optim.rmsprop import rmsprop
 from torch.optim.sgd import sgd
 
-from idpipe import cells
-from idpipe.cells import Cell, Schedule
+from idpipe import optimizer_specs as specs
+from idpipe.cells import Cell
+from idpipe.optimizer_specs import Schedule
 
 Tensors = list[Tensor]
 
@@ -51,7 +52,7 @@ class Rule:
     """Whether one kernel does it all, which wants the steps done beside the parameters."""
 
 
-def _sgd(s: cells.SGD, now: Update) -> None:
+def _sgd(s: specs.SGD, now: Update) -> None:
     sgd(
         now.params,
         now.grads,
@@ -66,7 +67,7 @@ def _sgd(s: cells.SGD, now: Update) -> None:
     )
 
 
-def _adagrad(s: cells.Adagrad, now: Update) -> None:
+def _adagrad(s: specs.Adagrad, now: Update) -> None:
     adagrad(
         now.params,
         now.grads,
@@ -80,7 +81,7 @@ def _adagrad(s: cells.Adagrad, now: Update) -> None:
     )
 
 
-def _rmsprop(s: cells.RMSprop, now: Update) -> None:
+def _rmsprop(s: specs.RMSprop, now: Update) -> None:
     rmsprop(
         now.params,
         now.grads,
@@ -97,7 +98,7 @@ def _rmsprop(s: cells.RMSprop, now: Update) -> None:
     )
 
 
-def _adam(s: cells.Adam, now: Update) -> None:
+def _adam(s: specs.Adam, now: Update) -> None:
     adam(
         now.params,
         now.grads,
@@ -116,7 +117,7 @@ def _adam(s: cells.Adam, now: Update) -> None:
     )
 
 
-def _adamax(s: cells.Adamax, now: Update) -> None:
+def _adamax(s: specs.Adamax, now: Update) -> None:
     adamax(
         now.params,
         now.grads,

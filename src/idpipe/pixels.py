@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from PIL import Image
 
-from idpipe.cells import DataSpec
+from idpipe.data_specs import DataSpec
 
 
 def standardize(

@@ -2,8 +2,6 @@
 
 Everything is drawn from (`probes.seed`, role, number), so that asking for more of one kind, or for
 another rho, leaves the other images as they were. No torch here.
-
-Adding a pattern: its name in `idpipe.config.PatternName`, a function here, its entry in `PATTERNS`.
 """
 
 from __future__ import annotations
@@ -16,12 +14,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64
+from jaxtyping import Float32, Float64
 
-from idpipe.cells import DataSpec, canonical_json, derived_seed
+from idpipe.cells import canonical_json, derived_seed
 from idpipe.config import ProbeSpec, out_of_domain_source
 from idpipe.data import load_split, read_npz, training_indices
+from idpipe.data_specs import DataSpec
 from idpipe.errors import DataError
+from idpipe.patterns import PATTERNS
 from idpipe.pixels import in_channels, normalize, resize, standardize
 from idpipe.sources import Split
 from idpipe.store import write_npz
@@ -348,79 +348,3 @@ def _correlated_grid(
             settings = (probes.n_per_rho, probes.seed, probes.noise, probes.correlation)
             grid[t, m] = correlated(images[0], value, *settings)
     return grid
-
-
-# --- patterns --------------------------------------------------------------------------------
-
-Plane = Float64[np.ndarray, "h w"]
-
-FINE = 448
-"""Samples a side at least, so that edges are smooth; a multiple of 7, 14, 28, 56, 112 and 224, at
-which sizes a pattern is the exact average of itself at a larger one."""
-
-
-def _painted(size: int, paint: Callable[[Plane, Plane], np.ndarray]) -> Plane:
-    """Average `paint(x, y)` over the area of each of size x size pixels; x and y are in (0, 1)."""
-    samples = max(1, -(-FINE // size))
-    places = (np.arange(size * samples) + 0.5) / (size * samples)
-    fine = paint(*np.meshgrid(places, places)).astype(np.float64)
-    return np.asarray(fine.reshape(size, samples, size, samples).mean(axis=(1, 3)))
-
-
-def _distance(x: Plane, y: Plane) -> Plane:
-    return np.asarray(np.hypot(x - 0.5, y - 0.5))
-
-
-def _flat(size: int) -> Plane:
-    return np.full((size, size), 0.5)
-
-
-def _gradient(size: int) -> Plane:
-    return _painted(size, lambda x, y: x)
-
-
-def _checkerboard(size: int) -> Plane:
-    return _painted(size, lambda x, y: (7 * x // 1 + 7 * y // 1) % 2)
-
-
-def _stripes(size: int) -> Plane:
-    return _painted(size, lambda x, y: 7 * x // 1 % 2)
-
-
-def _circle(size: int) -> Plane:
-    return _painted(size, lambda x, y: _distance(x, y) < 5 / 14)
-
-
-def _cross(size: int) -> Plane:
-    def paint(x: Plane, y: Plane) -> Bool[np.ndarray, "h w"]:
-        near, far = np.sort(np.abs([x - 0.5, y - 0.5]), axis=0)
-        return np.asarray((near < 1 / 14) & (far < 5 / 14))
-
-    return _painted(size, paint)
-
-
-def _rings(size: int) -> Plane:
-    return _painted(size, lambda x, y: 7 * _distance(x, y) // 1 % 2)
-
-
-def _dots(size: int) -> Plane:
-    return _painted(size, lambda x, y: np.hypot(4 * x % 1 - 0.5, 4 * y % 1 - 0.5) < 0.3)
-
-
-def _noise(size: int) -> Plane:
-    cells = np.random.default_rng(0).random((28, 28))
-    return _painted(size, lambda x, y: cells[(28 * y).astype(int), (28 * x).astype(int)])
-
-
-PATTERNS: dict[str, Callable[[int], Float[np.ndarray, "size size"]]] = {
-    "flat": _flat,
-    "gradient": _gradient,
-    "checkerboard": _checkerboard,
-    "stripes": _stripes,
-    "circle": _circle,
-    "cross": _cross,
-    "rings": _rings,
-    "dots": _dots,
-    "noise": _noise,
-}
-"""Name -> gray values in [0, 1] at size x size pixels: one picture, drawn at any resolution."""

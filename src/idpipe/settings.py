@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from idpipe.cells import merge, nested
 from idpipe.errors import ConfigError
+from idpipe.grid import merge, nested
 
 
 def read_file(path: Path | str) -> dict[str, Any]:
@@ -26,13 +26,22 @@ def read_file(path: Path | str) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError([f"{path}: must be YAML: {reason}"]) from None
+        raise ConfigError([f"{path}: must be YAML: {_reason(error)}"]) from None
     if repeats:
         raise ConfigError([f"{text} of {path}; allowed: each key once" for text in repeats])
     if not isinstance(content, dict):
         raise ConfigError([f"{path}: must hold `key: value` lines"])
     return content
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with the text, and where: `line 2, column 1: found a tab ...`."""
+    if not isinstance(error, yaml.MarkedYAMLError) or not error.problem or not error.problem_mark:
+        return " ".join(str(error).split())
+    mark, start = error.problem_mark, error.context_mark or error.problem_mark
+    began = f" ({error.context} from line {start.line + 1})" if start.line != mark.line else ""
+    what = error.problem.replace("character '\\t' that", "a tab, which")
+    return f"line {mark.line + 1}, column {mark.column + 1}: {what}{began}"
 
 
 def _repeats(node: yaml.Node | None, path: str = "") -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from idpipe.cells import Cell, GridPoint, Positive, Rate, Says, Spec, grid, merge, nested
+from idpipe.cells import Cell
 from idpipe.explain import (
     MISSING,
     Loc,
@@ -26,6 +26,8 @@ from idpipe.explain import (
     shown,
     value_at,
 )
+from idpipe.grid import GridPoint, grid, merge, nested
+from idpipe.specs import Positive, Rate, Says, Spec
 
 Axis = Annotated[str, Says("a dotted key such as net.depth")]
 Values = Annotated[list[Any], Field(min_length=1), Says("a list of at least one value")]

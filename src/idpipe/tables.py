@@ -181,7 +181,7 @@ def gather(
         cells: folder of all cells.
         evaluations: cell id -> name of its evaluation folder.
         wanted: which tables.
-        analysed: name of a layer-wise analysis (`layers`, `classifier`) -> cell ids it was made of.
+        analysed: name of a layer-wise analysis (`layers`, ...) -> cell ids it was made of.
 
     Raises:
         StoreError: a cell or its evaluation is missing or damaged.
@@ -220,7 +220,12 @@ def _checked(path: Path, cell_id: str) -> pd.DataFrame:
 def cell_rows(folder: Path) -> pd.DataFrame:
     """The rows of the cells table for one cell folder."""
     cell, status = store.read_cell(folder), store.read_json(folder / "status.json")
-    shared = {**_settings(cell), "seconds": status["seconds"], "device": status["device"]}
+    shared = {
+        "cell_id": cell.cell_id,
+        **cell.columns,
+        "seconds": status["seconds"],
+        "device": status["device"],
+    }
     rows = [
         {
             **shared,
@@ -235,24 +240,3 @@ def cell_rows(folder: Path) -> pd.DataFrame:
     if [row["replicate"] for row in rows] != list(range(cell.replicates)):
         raise StoreError(f"{folder}/status.json: replicates do not match; delete {folder}")
     return CELLS.conform(pd.DataFrame(rows))
-
-
-def _settings(cell: Cell) -> dict[str, object]:
-    net = cell.net.model_dump()
-    examples = cell.data.examples
-    named = "all" if examples == "all" else " ".join(f"{e.label}/{e.index}" for e in examples)
-    return {
-        "cell_id": cell.cell_id,
-        **{"kernel": float("nan"), "residual": False, **net},
-        "train_layers": cell.train_layers,
-        "init": cell.init,
-        "bias_init": cell.bias_init,
-        "optimizer": cell.optimizer.name,
-        "lr": cell.optimizer.lr,
-        "precision": cell.precision,
-        "source": cell.data.source,
-        "size": cell.data.size,
-        "examples": named,
-        "seed": cell.seed,
-        "parameters": cell.parameters,
-    }

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from idpipe.cells import Cell, DataSpec
+from idpipe.cells import Cell
 from idpipe.config import Plan, out_of_domain_source, source_key
+from idpipe.data_specs import DataSpec
+from idpipe.explain import value_at
+from idpipe.figures.choice import Planned, along, deepest, problems
 from idpipe.figures.registry import FIGURES, Analysis
 from idpipe.probes import probe_hash
 from idpipe.store import Layout
 
 ANALYSIS_FILES: dict[Analysis, tuple[str, ...]] = {
     "layers": ("layers.parquet", "layers.npz"),
-    "classifier": ("classifier.parquet",),
+    "classifier-trained": ("classifier-trained.parquet",),
+    "classifier-untrained": ("classifier-untrained.parquet",),
 }
 """Files of each layer-wise analysis, in a cell's evaluation folder."""
 
@@ -81,10 +87,58 @@ class Targets:
         return self.layout.evaluation(cell_id, self.probe_hashes[cell_id])
 
     def lacking(self, name: str) -> list[str]:
-        """Keys of the configuration that a figure needs and that are not there, or empty."""
+        """What a figure needs and the configuration does not have, by its keys, or empty."""
         figure = FIGURES[name]
         studies = [f"studies.{s}" for s in figure.studies if s not in self.plan.studies]
-        return studies + ["probes.sizes"] * (figure.sizes and not self.config.probes.sizes)
+        sizes = set(self.config.probes.sizes)
+        own = [cell.data.size for s in figure.studies for cell in self.plan.studies.get(s, [])]
+        if any(len(sizes - {size}) < figure.sizes for size in own):
+            return [*studies, f"probes.sizes ({figure.sizes} or more beside the training image's)"]
+        return studies
+
+    def undrawable(self, name: str) -> list[str]:
+        """Why a figure has no place for what its studies vary, study by study, or empty.
+
+        Empty too where the configuration lacks one of the studies.
+        """
+        shows = () if self.lacking(name) else FIGURES[name].shows
+        return [
+            f"{error}{self._differing(study, error.cells)}"
+            for study, error in problems(shows, self._planned)
+        ]
+
+    def drawable(self, name: str) -> bool:
+        """Whether the configuration has what a figure shows, and nothing it has no place for."""
+        return not self.lacking(name) and not self.undrawable(name)
+
+    def refusals(self, names: Iterable[str]) -> list[str]:
+        """A line for each reason why some of these figures cannot be drawn, or empty."""
+        reasons: dict[str, list[str]] = {}
+        for name in names:
+            if keys := ", ".join(self.lacking(name)):
+                needs = f"needs {keys}, which the configuration does not have"
+                reasons.setdefault(needs, []).append(name)
+            for reason in self.undrawable(name):
+                reasons.setdefault(f"cannot be drawn: {reason}", []).append(name)
+        return [f"{', '.join(figures)} {reason}" for reason, figures in reasons.items()]
+
+    @cached_property
+    def _planned(self) -> dict[str, list[Planned]]:
+        """Every study's networks, in grid order."""
+        return {
+            name: [Planned(cell.cell_id, cell) for cell in cells]
+            for name, cells in self.plan.studies.items()
+        }
+
+    def _differing(self, study: str, cell_ids: Sequence[str]) -> str:
+        """The axes in which cells differ that a figure has one place for."""
+        settings = [self.plan.cells[cell_id].model_dump(mode="json") for cell_id in cell_ids]
+        axes = [
+            f"studies.{study}.axes.{axis}"
+            for axis in self.config.studies[study].axes
+            if len({repr(value_at(cell, axis.split("."))) for cell in settings}) > 1
+        ]
+        return f". They differ in {', '.join(axes)}" if axes else ""
 
     def figure_files(self, name: str) -> list[Path]:
         """Everything that is written for a figure."""
@@ -93,14 +147,19 @@ class Targets:
 
     def analysed(self, analysis: Analysis) -> list[str]:
         """Ids of the cells whose layers the figures that can be drawn ask `analysis` of."""
-        return list(
-            dict.fromkeys(
-                cell_id
-                for name, figure in FIGURES.items()
-                if analysis in figure.analyses and not self.lacking(name)
-                for cell_id in self.figure_cells(name)
-            )
-        )
+        asked = (self.figure_analyses(name).get(analysis, []) for name in FIGURES)
+        return list(dict.fromkeys(itertools.chain.from_iterable(asked)))
+
+    def figure_analyses(self, name: str) -> dict[Analysis, list[str]]:
+        """Analysis of layers -> ids of the cells that a figure, if it can be drawn, asks it of."""
+        if not self.drawable(name):
+            return {}
+        figure = FIGURES[name]
+        found = {analysis: self.figure_cells(name) for analysis in figure.analyses}
+        for analysis in figure.deepest:
+            ladders = [along(study, self._planned[study]) for study in figure.studies]
+            found[analysis] = [deepest(networks).cell_id for networks in ladders]
+        return found
 
     def analysis_files(self, cell_id: str, analysis: Analysis) -> list[Path]:
         """Everything that an analysis writes for a cell."""

@@ -6,10 +6,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from idpipe.config import FigureStyle
+from idpipe.errors import FigureError
 from idpipe.figures.draw import draw
 from idpipe.figures.imagegrid import Grid, Row
 from idpipe.figures.imagepanels import grid_figure
-from idpipe.figures.results import FigureError
 
 STYLE = FigureStyle()
 

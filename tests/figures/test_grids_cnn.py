@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from idpipe.config import FigureStyle
+from idpipe.errors import FigureError
 from idpipe.figures.draw import draw
-from idpipe.figures.results import FigureError
 
 STYLE = FigureStyle()
 

@@ -5,8 +5,8 @@ import pytest
 from matplotlib.lines import Line2D
 
 from idpipe.config import FigureStyle
+from idpipe.errors import FigureError
 from idpipe.figures.draw import draw
-from idpipe.figures.results import FigureError
 
 STYLE = FigureStyle()
 KINDS = ("train", "train", "train", "blend", "unseen", "unseen", "out_of_domain", "pattern")

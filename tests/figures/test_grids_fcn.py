@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from idpipe.config import FigureStyle
+from idpipe.errors import FigureError
 from idpipe.figures.draw import draw
-from idpipe.figures.results import FigureError
 
 STYLE = FigureStyle()
 
@@ -47,7 +47,7 @@ def test_fig13_shows_the_papers_hidden_layers_that_the_study_has(
 
 def test_fig13_without_hidden_layers_is_refused(run):
     run.add("fcn_relu_depth", 1, outputs=run.times(1))
-    with pytest.raises(FigureError, match=r"fig13 needs a net\.depth of at least 2"):
+    with pytest.raises(FigureError, match=r"studies\.fcn_relu_depth: must have a net\.depth of"):
         draw("fig13", run.results(), STYLE)
 
 
@@ -71,7 +71,7 @@ def test_fig11_groups_widths_by_hidden_layers(run, printed, texts, grays):
 
 def test_fig11_without_hidden_layers_is_refused(run):
     run.add("fcn_linear_depth", 1, outputs=run.times(1))
-    with pytest.raises(FigureError, match=r"studies\.fcn_linear_depth: fig11 needs a net\.depth"):
+    with pytest.raises(FigureError, match=r"studies\.fcn_linear_depth: must have a net\.depth of"):
         draw("fig11", run.results(), STYLE)
 
 

@@ -9,10 +9,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from idpipe.config import FigureStyle
+from idpipe.errors import FigureError
 from idpipe.figures.draw import draw
 from idpipe.figures.heatpanel import CORRELATION, MSE, decimals, one_digit, summarize, two_digits
 from idpipe.figures.ladder import ladder
-from idpipe.figures.results import FigureError
 
 STYLE = FigureStyle()
 T2, T1 = 4.302653, 12.706205
@@ -95,8 +95,8 @@ def test_dead_replicates_are_left_out_and_their_row_says_so(run, printed, texts)
     assert texts(figure, "mark") == ["2 of 3 †", "1 of 3"]
     note = " ".join(texts(figure, "note")[0].split())
     assert "Red: replicates in the row's numbers; the others died or diverged." in note
-    assert "not converged within the budget; by layers: 1 at 5." in note
-    assert "Restarted after they died or diverged; by layers: 3 at 9." in note
+    assert "not converged within the budget: 1 at layers 5." in note
+    assert "Restarted after they died or diverged: 3 at layers 9." in note
     printed(figure)
 
 
@@ -212,9 +212,7 @@ def test_a_fine_grid_of_rho_is_drawn_without_numbers(run, printed, texts):
 
 
 def test_a_study_that_trains_on_several_images_is_refused(run):
-    run.add("cnn_depth", 1, measure=spread(0.5))
-    for row in run.metrics:
-        row["kind"] = "unseen"
+    run.add("cnn_depth", 1, measure=spread(0.5), examples="7/39 3/0")
     with pytest.raises(FigureError, match=r"studies\.cnn_depth: no correlated probes"):
         draw("fig04", run.results(), STYLE)
 

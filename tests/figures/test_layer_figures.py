@@ -12,10 +12,11 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
+from idpipe.errors import FigureError
 from idpipe.figures.draw import draw
 from idpipe.figures.ladder import ladder
 from idpipe.figures.layercurves import curves, cut_at
-from idpipe.figures.results import FigureError, Results
+from idpipe.figures.results import Results
 
 STYLE = FigureStyle()
 VIEWED, RESIZED = (0, 1, 3, 4, 6, 13, 11), (0, 3, 6, 13)
@@ -221,7 +222,7 @@ def test_figures_of_views_refuse_what_was_not_looked_at(made):
     results = made.results()
     with pytest.raises(FigureError, match=r"layers\.npz"):
         draw("fig22", results, STYLE)
-    with pytest.raises(FigureError, match=r"fig23 needs a net\.depth of at least 2"):
+    with pytest.raises(FigureError, match=r"must have a net\.depth of at least 2"):
         draw("fig23", results, STYLE)
 
 
@@ -245,8 +246,9 @@ def test_fig05_curves_are_means_of_live_replicates(made, printed, texts):
     (chance,) = [line for line in axes.lines if line.get_linestyle() == "--"]
     np.testing.assert_allclose(chance.get_ydata(), 90)
     said = note(texts, figure)
-    assert "in brackets: how many are not" in said and "No replicate left: cnn_depth 20" in said
-    assert "Replicates restarted after they died or diverged: 3." in said
+    assert "in brackets: how many are not" in said
+    assert "No replicate left: dead or diverged at 20 layers." in said
+    assert "Restarted after they died or diverged: 3 at 5 layers." in said
     printed(figure)
 
 

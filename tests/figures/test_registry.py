@@ -8,9 +8,10 @@ import sys
 import pytest
 
 from idpipe.config import FigureStyle
+from idpipe.errors import FigureError
 from idpipe.figures.draw import draw
 from idpipe.figures.registry import FIGURES
-from idpipe.figures.results import FigureError, Results
+from idpipe.figures.results import Results
 
 
 def test_parsing_a_snakefile_imports_nothing_heavy():

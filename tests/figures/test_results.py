@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from figures import trained
 
-from idpipe.figures.ladder import ladder, networks, setting
-from idpipe.figures.results import FigureError, displayed
+from idpipe.errors import FigureError
+from idpipe.figures.ladder import ladder, ladders, networks, setting
+from idpipe.figures.results import displayed
 
 
 def test_displayed_undoes_the_standardization_per_channel_and_clips():
@@ -127,16 +128,17 @@ def test_networks_are_in_grid_order_with_their_columns(run):
     assert [rung.value for rung in networks(run.results(), "cnn_optimizer", "lr")] == [0.01] * 3
 
 
-def test_a_ladder_is_filtered_by_other_columns(run):
+def test_ladders_per_value_of_other_columns(run):
     for optimizer, lr in (("sgd", 0.01), ("sgd", 0.001), ("adam", 0.001)):
         for depth in (5, 3):
             run.add("cnn_optimizer", depth, optimizer=optimizer, lr=lr)
-    where = {"optimizer": "sgd", "lr": 0.001}
-    networks_found = ladder(run.results(), "cnn_optimizer", where=where)
-    assert [rung.value for rung in networks_found.rungs] == [3, 5]
-    assert {(rung["optimizer"], rung["lr"]) for rung in networks_found.rungs} == {("sgd", 0.001)}
-    with pytest.raises(FigureError, match=r"studies\.cnn_optimizer: has no cell with lr 0\.5"):
-        ladder(run.results(), "cnn_optimizer", where={"lr": 0.5})
+    found = ladders(run.results(), "cnn_optimizer", "depth", "optimizer", "lr")
+    assert list(found) == [("sgd", 0.01), ("sgd", 0.001), ("adam", 0.001)]
+    for (optimizer, lr), networks_found in found.items():
+        assert [rung.value for rung in networks_found.rungs] == [3, 5]
+        assert {(rung["optimizer"], rung["lr"]) for rung in networks_found.rungs} == {
+            (optimizer, lr)
+        }
 
 
 def test_a_setting_names_what_each_architecture_shares(run):
@@ -151,11 +153,12 @@ def test_a_setting_names_what_each_architecture_shares(run):
     assert setting(rungs[:2], ("depth", "width")) == ""
 
 
-def test_a_ladder_of_the_cells_with_a_value(run):
+def test_ladders_per_value_of_one_column(run):
     for size in (14, 28):
         run.add("cnn_image_size", 5, size=size)
+    found = ladders(run.results(), "cnn_image_size", "depth", "size")
     for size in (14, 28):
-        (rung,) = ladder(run.results(), "cnn_image_size", where={"size": size}).rungs
+        (rung,) = found[size].rungs
         assert set(rung.replicates["size"]) == {size}
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from idpipe.config import FigureStyle
+from idpipe.errors import FigureError
 from idpipe.figures.draw import draw
-from idpipe.figures.results import FigureError
 
 STYLE = FigureStyle()
 T2 = 4.302653
@@ -98,15 +98,7 @@ def test_one_replicate_has_no_interval_and_negative_means_are_inside(run, printe
 
 
 def test_cells_without_correlated_probes_are_refused(run):
-    run.rho = ()
-    run.add("cnn_image_size", 1, measure=lambda *_: 0.5, size=28)
-    run.metrics.append(
-        {
-            "cell_id": run.cells[0]["cell_id"], "replicate": 0, "probe": "train0", "kind": "train",
-            "rho": np.nan, "size": 28, "reference": "identity", "correlation": 1.0, "mse": 0.0,
-        }
-    )  # fmt: skip
-    run.cells = run.cells[:1]
+    run.add("cnn_image_size", 1, measure=lambda *_: 0.5, size=28, examples="all")
     with pytest.raises(FigureError, match=r"studies\.cnn_image_size: .* train on one image"):
         draw("fig08", run.results(), STYLE)
 

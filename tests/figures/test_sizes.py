@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from idpipe.config import FigureStyle
+from idpipe.errors import FigureError
 from idpipe.figures.draw import draw
-from idpipe.figures.results import FigureError
 
 STYLE = FigureStyle()
 T2 = 4.302653

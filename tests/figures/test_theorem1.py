@@ -5,8 +5,8 @@ import pytest
 from figures import trained
 
 from idpipe.config import FigureStyle
+from idpipe.errors import FigureError
 from idpipe.figures.draw import draw
-from idpipe.figures.results import FigureError
 
 STYLE = FigureStyle()
 FCN = {"arch": "fcn"}

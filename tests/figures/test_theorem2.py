@@ -8,8 +8,8 @@ from figures import trained
 
 from idpipe import theory
 from idpipe.config import FigureStyle
+from idpipe.errors import FigureError
 from idpipe.figures.draw import draw
-from idpipe.figures.results import FigureError
 
 STYLE = FigureStyle()
 MEAN, STD = 0.25, 0.5

@@ -6,7 +6,7 @@ rule collect:
         metrics=[TARGETS.evaluation(cell) / "metrics.parquet" for cell in PLAN.cells],
         status=[TARGETS.layout.cell(cell) / "status.json" for cell in PLAN.cells],
         history=[TARGETS.layout.cell(cell) / "history.parquet" for cell in PLAN.cells],
-        layers=analysis_tables("layers") + analysis_tables("classifier"),
+        layers=[path for name in ANALYSIS_FILES for path in analysis_tables(name)],
     output:
         cells=ensure(TABLES / "cells.parquet", non_empty=True),
         studies=ensure(TABLES / "studies.parquet", non_empty=True),
@@ -15,8 +15,6 @@ rule collect:
         layers=ensure(TABLES / "layers.parquet", non_empty=True),
     log:
         RESULTS / PLAN.config.run / "logs/collect.log",
-    benchmark:
-        RESULTS / PLAN.config.run / "benchmarks/collect.tsv"
     threads: JOB_THREADS
     resources:
         mem_mb=1500,
@@ -27,7 +25,7 @@ rule collect:
                     name: [cell.cell_id for cell in cells] for name, cells in PLAN.studies.items()
                 },
                 "evaluations": {cell: TARGETS.evaluation(cell).name for cell in PLAN.cells},
-                "analysed": {name: TARGETS.analysed(name) for name in ["layers", "classifier"]},
+                "analysed": {name: TARGETS.analysed(name) for name in ANALYSIS_FILES},
             }
         ),
     message:

@@ -5,12 +5,13 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 
+from idpipe import worker
 from idpipe.cells import canonical_json
 from idpipe.config import load, source_key
 from idpipe.errors import ConfigError
 from idpipe.figures.registry import FIGURES
 from idpipe.settings import read
-from idpipe.targets import Targets
+from idpipe.targets import ANALYSIS_FILES, Targets
 
 
 def checked_plan():
@@ -25,6 +26,12 @@ def checked_plan():
 
 
 PLAN = checked_plan()
+
+
+# Read by Snakemake only now: what is wrong in it was said above, with the line.
+configfile: "config.yaml"
+
+
 # Scripts read where images are from here: checked, and no text where --config left some.
 config["data"] = PLAN.config.data.model_dump(mode="json")
 TARGETS = Targets(PLAN)
@@ -39,6 +46,7 @@ wildcard_constraints:
     source=r"[a-z0-9_-]+",
     probes=r"[0-9a-f]{12}",
     cell=r"[A-Za-z0-9_-]+",
+    state="trained|untrained",
 
 
 def probe_params(key):
@@ -66,8 +74,8 @@ def analysis_tables(analysis):
 
 def figure_inputs(name):
     """What its cells came to, and where it shows them what they predicted and their weights."""
-    if TARGETS.lacking(name):
-        return refusal(name)
+    if wrong := TARGETS.refusals([name]):
+        return refusal(wrong)
     figure = FIGURES[name]
     evaluated = ["metrics.parquet", "predictions.npz"] if figure.images else ["metrics.parquet"]
     trained = ["cell.json", "status.json"] + ["weights.safetensors"] * figure.weights
@@ -77,21 +85,28 @@ def figure_inputs(name):
         for path in [
             *[TARGETS.layout.cell(cell) / file for file in trained],
             *[TARGETS.evaluation(cell) / file for file in evaluated],
-            *[
-                path
-                for analysis in FIGURES[name].analyses
-                for path in TARGETS.analysis_files(cell, analysis)
-            ],
         ]
+    ] + [
+        path
+        for analysis, cells in TARGETS.figure_analyses(name).items()
+        for cell in cells
+        for path in TARGETS.analysis_files(cell, analysis)
     ]
 
 
-def refusal(name):
-    """An input function for a figure that cannot be drawn; it is only called if one asks for it."""
+def all_figure_files():
+    """The figures of all studies; none is left out because it cannot show what its study varies."""
+    names = [name for name in FIGURES if not TARGETS.lacking(name)]
+    if wrong := TARGETS.refusals(names):
+        return refusal([*wrong, "Change the studies, or ask for the other figures by their names."])
+    return [TARGETS.figure_files(name) for name in names]
+
+
+def refusal(reasons):
+    """An input function for what cannot be drawn; it is only called if one asks for it."""
 
     def refuse(wildcards):
-        lacking = ", ".join(TARGETS.lacking(name))
-        raise WorkflowError(f"{name} needs {lacking}, which the configuration does not have")
+        raise WorkflowError("\n".join(reasons))
 
     return refuse
 
@@ -108,5 +123,20 @@ def figure_params(name):
             "cells": str(RESULTS / "cells"),
             "evaluations": {cell: TARGETS.evaluation(cell).name for cell in cells},
             "probes": {cell: str(TARGETS.probes(cell)) for cell in cells},
+            "analysed": TARGETS.figure_analyses(name),
         }
     )
+
+
+# What every script would import anew; a job then starts in tenths of a second.
+PRELOAD = [
+    "idpipe.jobs",
+    *sorted({f"idpipe.figures.{figure.module}" for figure in FIGURES.values()}),
+    *["matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf"],
+    *["snakemake.iocontainers", "snakemake.logging"],
+]
+
+
+onstart:
+    if workflow.is_main_process and workflow.local_exec and sys.platform == "linux":
+        os.environ[worker.ADDRESS] = worker.start(PRELOAD)

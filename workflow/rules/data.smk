@@ -8,8 +8,6 @@ rule prepare:
         info=ensure(RESULTS / "data/{source}/info.json", non_empty=True),
     log:
         RESULTS / "logs/prepare/{source}.log",
-    benchmark:
-        RESULTS / "benchmarks/prepare/{source}.tsv"
     threads: JOB_THREADS
     resources:
         mem_mb=1500,
@@ -33,8 +31,6 @@ rule probes:
         ensure(RESULTS / "data/{source}/probes-{probes}.npz", non_empty=True),
     log:
         RESULTS / "logs/probes/{source}-{probes}.log",
-    benchmark:
-        RESULTS / "benchmarks/probes/{source}-{probes}.tsv"
     threads: JOB_THREADS
     resources:
         mem_mb=1500,

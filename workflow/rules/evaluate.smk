@@ -11,8 +11,6 @@ rule evaluate:
         predictions=ensure(RESULTS / "cells/{cell}/eval-{probes}/predictions.npz", non_empty=True),
     log:
         RESULTS / "logs/evaluate/{cell}-{probes}.log",
-    benchmark:
-        RESULTS / "benchmarks/evaluate/{cell}-{probes}.tsv"
     threads: JOB_THREADS
     resources:
         mem_mb=lambda wildcards: 1500 + PLAN.cells[wildcards.cell].memory_bytes // 2**20,
@@ -35,8 +33,6 @@ rule layers:
         views=ensure(RESULTS / "cells/{cell}/eval-{probes}/layers.npz", non_empty=True),
     log:
         RESULTS / "logs/layers/{cell}-{probes}.log",
-    benchmark:
-        RESULTS / "benchmarks/layers/{cell}-{probes}.tsv"
     threads: JOB_THREADS
     resources:
         mem_mb=lambda wildcards: 1500 + PLAN.cells[wildcards.cell].memory_bytes // 2**20,
@@ -55,11 +51,9 @@ rule classifier:
         test=lambda wildcards: ancient(source_folder(wildcards.cell) / "test.npz"),
     output:
         # The evaluation's hash covers how many images of each class.
-        ensure(RESULTS / "cells/{cell}/eval-{probes}/classifier.parquet", non_empty=True),
+        ensure(RESULTS / "cells/{cell}/eval-{probes}/classifier-{state}.parquet", non_empty=True),
     log:
-        RESULTS / "logs/classifier/{cell}-{probes}.log",
-    benchmark:
-        RESULTS / "benchmarks/classifier/{cell}-{probes}.tsv"
+        RESULTS / "logs/classifier/{cell}-{probes}-{state}.log",
     priority: lambda wildcards: PLAN.cells[wildcards.cell].work
     threads: JOB_THREADS
     resources:
@@ -67,6 +61,6 @@ rule classifier:
     params:
         probes=PLAN.config.probes.model_dump_json(),
     message:
-        "classifying by the layers of {wildcards.cell}"
+        "classifying by the layers of {wildcards.cell}, {wildcards.state}"
     script:
         "../scripts/classifier.py"

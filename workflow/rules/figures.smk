@@ -17,8 +17,6 @@ for name in FIGURES:
             FIGURE_FILES[name],
         log:
             RESULTS / PLAN.config.run / "logs" / f"{name}.log",
-        benchmark:
-            RESULTS / PLAN.config.run / "benchmarks" / f"{name}.tsv"
         threads: JOB_THREADS
         resources:
             mem_mb=1500,

@@ -14,8 +14,6 @@ rule train:
         status=ensure(RESULTS / "cells/{cell}/status.json", non_empty=True),
     log:
         RESULTS / "logs/train/{cell}.log",
-    benchmark:
-        RESULTS / "benchmarks/train/{cell}.tsv"
     # The longest first, or the last core waits for it at the end.
     priority: lambda wildcards: PLAN.cells[wildcards.cell].work
     threads: JOB_THREADS

@@ -1,5 +1,9 @@
 """Classify images by the layers of one cell."""
 
+from idpipe.worker import hand_over
+
+hand_over()
+
 from pathlib import Path
 
 from idpipe import jobs
@@ -12,4 +16,5 @@ with job("classifier", snakemake.log[0]):
         Path(snakemake.input.train).parent,
         ProbeSpec.model_validate_json(snakemake.params.probes),
         Path(snakemake.output[0]).parent,
+        snakemake.wildcards.state,
     )

@@ -1,5 +1,9 @@
 """Gather a run's tables."""
 
+from idpipe.worker import hand_over
+
+hand_over()
+
 import json
 from pathlib import Path
 

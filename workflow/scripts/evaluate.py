@@ -1,5 +1,9 @@
 """Evaluate one cell on its probe set."""
 
+from idpipe.worker import hand_over
+
+hand_over()
+
 from pathlib import Path
 
 from idpipe import jobs

@@ -1,11 +1,14 @@
 """Draw one figure."""
 
+from idpipe.worker import hand_over
+
+hand_over()
+
 import json
 from pathlib import Path
 
 from idpipe.config import FigureStyle
 from idpipe.figures.draw import write
-from idpipe.figures.registry import FIGURES
 from idpipe.figures.results import Results
 from idpipe.logs import job
 
@@ -13,7 +16,8 @@ with job("figure", snakemake.log[0]):
     figure = json.loads(snakemake.params.figure)
     probes = {cell: Path(path) for cell, path in figure["probes"].items()}
     cells = Path(figure["cells"])
-    analyses = FIGURES[figure["name"]].analyses
-    results = Results.of_cells(figure["studies"], cells, figure["evaluations"], probes, analyses)
+    results = Results.of_cells(
+        figure["studies"], cells, figure["evaluations"], probes, figure["analysed"]
+    )
     style = FigureStyle.model_validate(figure["style"])
     write(figure["name"], results, style, snakemake.output)

@@ -1,5 +1,9 @@
 """Look at the layers of one cell."""
 
+from idpipe.worker import hand_over
+
+hand_over()
+
 from pathlib import Path
 
 from idpipe import jobs

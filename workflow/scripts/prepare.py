@@ -1,10 +1,14 @@
 """Prepare the images of one source."""
 
+from idpipe.worker import hand_over
+
+hand_over()
+
 from pathlib import Path
 
 from idpipe import data
-from idpipe.cells import DataSpec
 from idpipe.config import DataConfig
+from idpipe.data_specs import DataSpec
 from idpipe.logs import job
 
 with job("prepare", snakemake.log[0]):

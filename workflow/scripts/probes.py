@@ -1,11 +1,15 @@
 """Draw one probe set."""
 
+from idpipe.worker import hand_over
+
+hand_over()
+
 import json
 from pathlib import Path
 
 from idpipe import probes
-from idpipe.cells import DataSpec
 from idpipe.config import ProbeSpec
+from idpipe.data_specs import DataSpec
 from idpipe.logs import job
 
 with job("probes", snakemake.log[0]):

@@ -13,8 +13,9 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
+from idpipe.errors import FigureError
 from idpipe.figures.registry import FIGURES
-from idpipe.figures.results import FigureError, Results
+from idpipe.figures.results import Results
 
 # Metadata per format: no dates, so that the same numbers give the same bytes.
 PICTURES: dict[str, dict[str, Any]] = {".png": {}, ".pdf": {"CreationDate": None}}

@@ -13,11 +13,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
+from idpipe.errors import FigureError
 from idpipe.figures import layout
 from idpipe.figures.imagegrid import Grid, Row
 from idpipe.figures.imagepanels import panels_figure
 from idpipe.figures.ladder import Rung
-from idpipe.figures.results import FigureError, Probes, Results
+from idpipe.figures.results import Probes, Results
 
 MARKS = {"converged": "", "max_steps": "not converged", "dead": "dead", "diverged": "diverged"}
 """What a row's label adds for each status of the replicate shown."""

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
 from idpipe.figures.grids import Panel, Sheet, absent, chosen, lettered, prediction_figure, rows_by
-from idpipe.figures.ladder import ladder, networks
+from idpipe.figures.ladder import ladder, ladders
 from idpipe.figures.results import Results
 
 DEPTHS = (1, 3, *range(5, 18), 19, 20, 24)
@@ -38,18 +38,15 @@ def fig26(results: Results, style: FigureStyle) -> Figure:
 
 def fig10(results: Results, style: FigureStyle) -> Figure:
     """Predictions of CNNs by number of channels: (a) 5, (b) 20 layers (Fig. 10, Sec. 3.4)."""
-    study, wanted = "cnn_channels", (5, 20)
-    depths = {int(rung.value) for rung in networks(results, study)}
-    ladders = {
-        depth: ladder(results, study, "width", {"depth": depth}) for depth in chosen(wanted, depths)
-    }
+    wanted, groups = (5, 20), ladders(results, "cnn_channels", "width", "depth")
+    shown = {depth: groups[depth] for depth in chosen(wanted, groups)}
     panels = [
         Panel(rows_by(found.rungs), lettered(number, f"{depth} layer{'s' * (depth > 1)}"))
-        for number, (depth, found) in enumerate(ladders.items())
+        for number, (depth, found) in enumerate(shown.items())
     ]
-    widths = {rung.value for found in ladders.values() for rung in found.rungs}
+    widths = {rung.value for found in shown.values() for rung in found.rungs}
     kernel = f"{panels[0].shown[0].rung['kernel']:.0f}"
-    lacks = (absent(wanted, depths, "layers"), absent((3, 128, 1024), widths, "channels"))
+    lacks = (absent(wanted, groups, "layers"), absent((3, 128, 1024), widths, "channels"))
     sheet = Sheet(panels, "channels", f"{kernel} × {kernel} filters", lacks)
     return prediction_figure(results, style, sheet)
 

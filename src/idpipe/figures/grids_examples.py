@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from idpipe.cells import SOURCES
 from idpipe.config import FigureStyle
+from idpipe.data_specs import SOURCES
 from idpipe.figures import ladder
+from idpipe.figures.choice import by_code, of_image, of_images
 from idpipe.figures.grids import Panel, Sheet, Shown, absent, class_name, prediction_figure
 from idpipe.figures.ladder import Rung, networks
-from idpipe.figures.results import FigureError, Results
+from idpipe.figures.results import Results
 
 RELU = [f"H{hidden}" for hidden in (0, 1, 3, 5, 7, 9)]
 LINEAR = [f"LinH{hidden}" for hidden in (1, 3, 5, 7, 9)]
@@ -35,7 +36,7 @@ def fig01(results: Results, style: FigureStyle) -> Figure:
 
     Where the study lacks the CNN or the deep FCN, its deepest one stands in.
     """
-    found = {code(rung): rung for rung in networks(results, "all_examples")}
+    found = by_code("all_examples", networks(results, "all_examples"))
     picked = dict.fromkeys(_nearest(found, name) for name in OPENING)
     shown = [
         Shown(found[name], f"{str(found[name]['arch']).upper()} {found[name].value}", name)
@@ -61,8 +62,9 @@ def fig39(results: Results, style: FigureStyle) -> Figure:
 
 def fig40(results: Results, style: FigureStyle) -> Figure:
     """Predictions of networks trained on the full training set (Fig. 40, Appendix L)."""
-    rungs = networks(results, "all_examples")
-    return _by_kind(results, style, rungs, RELU + LINEAR + CNNS, _all_images(rungs[0]))
+    found = by_code("all_examples", networks(results, "all_examples"))
+    images = _all_images(next(iter(found.values())))
+    return _by_kind(results, style, found, RELU + LINEAR + CNNS, images)
 
 
 def fig42(results: Results, style: FigureStyle) -> Figure:
@@ -75,14 +77,6 @@ def fig43(results: Results, style: FigureStyle) -> Figure:
     return _colour(results, style, 1)
 
 
-def code(rung: Rung) -> str:
-    """The paper's name for a network: `H9`, `LinH1`, `C20`; one layer has no activation."""
-    if rung["arch"] == "cnn":
-        return f"C{rung['depth']}"
-    linear = rung["activation"] == "linear" and rung["depth"] > 1
-    return f"{'Lin' if linear else ''}H{rung['depth'] - 1}"
-
-
 def _nearest(found: Mapping[str, Rung], name: str) -> str:
     """`name`, or the deepest network of its kind; nothing in place of a single layer."""
     alike = {kind: rung.value for kind, rung in found.items() if kind[0] == name[0]}
@@ -93,38 +87,27 @@ def _nearest(found: Mapping[str, Rung], name: str) -> str:
 
 def _few(results: Results, style: FigureStyle, count: int) -> Figure:
     """The first set of `count` training images that the study has."""
-    rungs = [
-        rung
-        for rung in networks(results, "few_examples")
-        if rung["examples"] != "all" and len(rung["examples"].split()) == count
-    ]
-    if not rungs:
-        raise FigureError(
-            f"studies.few_examples.axes.data.examples: no value has {count} images; the figure "
-            "shows networks trained on as many"
-        )
-    alike = [rung for rung in rungs if rung["examples"] == rungs[0]["examples"]]
-    return _by_kind(results, style, alike, RELU + CNNS)
+    study = "few_examples"
+    alike = of_images(study, networks(results, study), count)
+    return _by_kind(results, style, by_code(study, alike), RELU + CNNS)
 
 
 def _colour(results: Results, style: FigureStyle, number: int) -> Figure:
-    rungs = networks(results, "colour")
-    images = list(dict.fromkeys(rung["examples"] for rung in rungs))
-    if number >= len(images):
-        raise FigureError(
-            f"studies.colour.axes.data.examples: {len(images)} training images; the figure shows "
-            f"networks trained on number {number + 1}"
-        )
-    alike = [rung for rung in rungs if rung["examples"] == images[number]]
-    return _by_kind(results, style, alike, (), f"training image: {class_name(alike[0])}")
+    alike = of_image("colour", networks(results, "colour"), number)
+    image = f"training image: {class_name(alike[0])}"
+    return _by_kind(results, style, by_code("colour", alike), (), image)
 
 
 def _by_kind(
-    results: Results, style: FigureStyle, rungs: Sequence[Rung], wanted: Sequence[str], *also: str
+    results: Results,
+    style: FigureStyle,
+    found: Mapping[str, Rung],
+    wanted: Sequence[str],
+    *also: str,
 ) -> Figure:
     """ReLU FCNs, linear FCNs, then CNNs, each by depth."""
     kinds = list(LEGEND)
-    rows = [Shown(rung, code(rung), code(rung).rstrip("0123456789")) for rung in rungs]
+    rows = [Shown(rung, name, name.rstrip("0123456789")) for name, rung in found.items()]
     shown = sorted(rows, key=lambda row: (kinds.index(row.group), row.rung.value))
     lacks = (*also, absent(wanted, [row.label for row in shown]))
     legend = "; ".join(LEGEND[kind] for kind in kinds if kind in {row.group for row in shown})

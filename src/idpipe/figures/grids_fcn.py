@@ -5,6 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
+from idpipe.figures.choice import with_hidden
 from idpipe.figures.grids import (
     Panel,
     Sheet,
@@ -14,8 +15,8 @@ from idpipe.figures.grids import (
     prediction_figure,
     rows_by,
 )
-from idpipe.figures.ladder import ladder, networks
-from idpipe.figures.results import FigureError, Results
+from idpipe.figures.ladder import ladder, ladders
+from idpipe.figures.results import Results
 
 TRAINED = {"bottom": "Bottom layer trained", "all": "Both layers trained"}
 
@@ -39,14 +40,11 @@ def fig02(results: Results, style: FigureStyle) -> Figure:
 
 def fig11(results: Results, style: FigureStyle) -> Figure:
     """Predictions of linear FCNs, 1, 3 and 5 hidden layers by width (Fig. 11, Appendix E.1)."""
-    found = {
-        (rung.value - 1, int(rung["width"])): rung
-        for rung in networks(results, "fcn_linear_depth")
-        if rung.value > 1
-    }
+    study = "fcn_linear_depth"
+    groups = ladders(results, study, "width", "depth").values()
+    rungs = with_hidden(study, [rung for group in groups for rung in group.rungs])
+    found = {(rung["depth"] - 1, rung.value): rung for rung in rungs}
     depths, widths = ({key[part] for key in found} for part in (0, 1))
-    if not found:
-        raise FigureError("studies.fcn_linear_depth: fig11 needs a net.depth of at least 2")
     counts = chosen((1, 3, 5), depths)
     shown = [
         Shown(found[hidden, width], f"{width}", f"{hidden}")
@@ -64,19 +62,14 @@ def fig11(results: Results, style: FigureStyle) -> Figure:
 
 def fig12(results: Results, style: FigureStyle) -> Figure:
     """Two-layer ReLU networks, the bottom layer or both trained (Fig. 12, Appendix E.2)."""
-    study = "fcn_two_layer"
-    trained = {rung["train_layers"] for rung in networks(results, study)}
-    ladders = {
-        layers: ladder(results, study, "width", {"train_layers": layers})
-        for layers in TRAINED
-        if layers in trained
-    }
-    panels = [Panel(rows_by(found.rungs), TRAINED[layers]) for layers, found in ladders.items()]
-    widths = {rung.value for found in ladders.values() for rung in found.rungs}
-    setting = "ReLU, " + " or ".join(dict.fromkeys(found.setting for found in ladders.values()))
+    found = ladders(results, "fcn_two_layer", "width", "train_layers")
+    groups = {layers: found[layers] for layers in TRAINED if layers in found}
+    panels = [Panel(rows_by(group.rungs), TRAINED[layers]) for layers, group in groups.items()]
+    widths = {rung.value for group in groups.values() for rung in group.rungs}
+    setting = "ReLU, " + " or ".join(dict.fromkeys(group.setting for group in groups.values()))
     lacks = (
         absent((2048, 16384), widths, "hidden units"),
-        absent(map(str.lower, TRAINED.values()), [TRAINED[name].lower() for name in ladders]),
+        absent(map(str.lower, TRAINED.values()), [TRAINED[name].lower() for name in groups]),
     )
     sheet = Sheet(panels, "hidden units", setting, lacks, side_by_side=True)
     return prediction_figure(results, style, sheet)
@@ -88,9 +81,7 @@ def fig13(results: Results, style: FigureStyle) -> Figure:
     Of these the figure shows those the study has; where it has none, all that have a hidden layer.
     """
     found = ladder(results, "fcn_relu_depth")
-    hidden = {rung.value - 1: rung for rung in found.rungs if rung.value > 1}
-    if not hidden:
-        raise FigureError("studies.fcn_relu_depth: fig13 needs a net.depth of at least 2")
+    hidden = {rung.value - 1: rung for rung in with_hidden(found.study, found.rungs)}
     wanted = (1, 3, 9)
     shown = [Shown(hidden[count], f"{count}") for count in chosen(wanted, hidden)]
     lacks = (absent(wanted, hidden, "hidden layers"),)

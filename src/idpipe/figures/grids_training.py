@@ -17,7 +17,7 @@ from idpipe.figures.grids import (
     rows_by,
 )
 from idpipe.figures.grids_cnn import DEPTHS
-from idpipe.figures.ladder import Ladder, ladder, networks
+from idpipe.figures.ladder import Ladder, ladder, ladders
 from idpipe.figures.results import Results
 
 RUNS = 3
@@ -51,23 +51,20 @@ RATES = (
 
 def fig31(results: Results, style: FigureStyle) -> Figure:
     """Predictions of CNNs over depth by initialization (Fig. 31, Appendix I)."""
-    study = "cnn_init"
-    ladders = {
-        INITS.get(init, init): ladder(results, study, where={"init": init})
-        for init in dict.fromkeys(rung["init"] for rung in networks(results, study))
+    groups = {
+        INITS.get(init, init): found
+        for init, found in ladders(results, "cnn_init", "depth", "init").items()
     }
-    return _by_group(results, style, ladders, absent(INITS.values(), ladders))
+    return _by_group(results, style, groups, absent(INITS.values(), groups))
 
 
 def fig32(results: Results, style: FigureStyle) -> Figure:
     """Predictions of CNNs over depth by optimizer and base rate (Fig. 32, Appendix I)."""
-    study = "cnn_optimizer"
-    pairs = dict.fromkeys((rung["optimizer"], rung["lr"]) for rung in networks(results, study))
-    ladders = {
-        _rated(*pair): ladder(results, study, where={"optimizer": pair[0], "lr": pair[1]})
-        for pair in pairs
+    groups = {
+        _rated(*pair): found
+        for pair, found in ladders(results, "cnn_optimizer", "depth", "optimizer", "lr").items()
     }
-    return _by_group(results, style, ladders, absent([_rated(*pair) for pair in RATES], ladders))
+    return _by_group(results, style, groups, absent([_rated(*pair) for pair in RATES], groups))
 
 
 def _rated(optimizer: str, rate: float) -> str:
@@ -75,12 +72,12 @@ def _rated(optimizer: str, rate: float) -> str:
 
 
 def _by_group(
-    results: Results, style: FigureStyle, ladders: Mapping[str, Ladder], lack: str
+    results: Results, style: FigureStyle, groups: Mapping[str, Ladder], lack: str
 ) -> Figure:
     """One grid, a group of rows per ladder with its name in two lines left of it."""
-    shown = [row for name, found in ladders.items() for row in rows_by(found.rungs, group=name)]
-    setting = " or ".join(dict.fromkeys(found.setting for found in ladders.values()))
-    names = {name: name.replace(" ", "\n") for name in ladders}
+    shown = [row for name, found in groups.items() for row in rows_by(found.rungs, group=name)]
+    setting = " or ".join(dict.fromkeys(found.setting for found in groups.values()))
+    names = {name: name.replace(" ", "\n") for name in groups}
     return prediction_figure(
         results, style, Sheet([Panel(shown)], "layers", setting, (lack,), names)
     )
@@ -99,15 +96,13 @@ def fig36(results: Results, style: FigureStyle) -> Figure:
 
 def fig37(results: Results, style: FigureStyle) -> Figure:
     """Predictions of CNNs over depth, trained on other images (Fig. 37, Appendix K)."""
-    study = "cnn_other_image"
-    images = dict.fromkeys(rung["examples"] for rung in networks(results, study))
-    ladders = [ladder(results, study, where={"examples": image}) for image in images]
+    groups = ladders(results, "cnn_other_image", "depth", "examples").values()
     panels = [
         Panel(rows_by(found.rungs), lettered(number, class_name(found.rungs[0])))
-        for number, found in enumerate(ladders)
+        for number, found in enumerate(groups)
     ]
-    setting = " or ".join(dict.fromkeys(found.setting for found in ladders))
-    depths = {rung.value for found in ladders for rung in found.rungs}
+    setting = " or ".join(dict.fromkeys(found.setting for found in groups))
+    depths = {rung.value for found in groups for rung in found.rungs}
     lacks = (absent(DEPTHS, depths, "layers"),)
     sheet = Sheet(panels, "layers", setting, lacks, side_by_side=True)
     return prediction_figure(results, style, sheet)

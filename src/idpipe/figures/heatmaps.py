@@ -22,8 +22,9 @@ from idpipe.figures.heatpanel import (
     draw_panel,
     summarize,
 )
-from idpipe.figures.ladder import Ladder, Rung, ladder, networks
+from idpipe.figures.ladder import Ladder, Rung, ladder, ladders
 from idpipe.figures.results import Results
+from idpipe.figures.smallprint import basis, exceptions, spread
 
 REFERENCES: tuple[Reference, ...] = ("constant", "identity")
 LABELS, MARGIN, GAP = 0.66, 0.06, 0.08
@@ -65,10 +66,8 @@ def fig25(results: Results, style: FigureStyle) -> Figure:
 
 def fig27(results: Results, style: FigureStyle) -> Figure:
     """As Fig. 4 for CNNs over channels, 5 layers or the fewest there are (Fig. 27, Appendix I)."""
-    study = "cnn_channels"
-    depths = {rung.value for rung in networks(results, study)}
-    depth = 5 if 5 in depths else min(depths)
-    block = Block(ladder(results, study, "width", {"depth": depth}), "Channels")
+    groups = ladders(results, "cnn_channels", "width", "depth")
+    block = Block(groups[5 if 5 in groups else min(groups)], "Channels")
     return heat_figure(results, style, [block], CORRELATION)
 
 
@@ -172,37 +171,24 @@ def _notes(
 
 def _basis(blocks: Sequence[Block], heats: Sequence[Heat], style: FigureStyle) -> str:
     """Which networks were trained on what, and how a number comes from them."""
-    rungs = [rung for block in blocks for rung in block.networks.rungs]
-    setting = "; ".join(dict.fromkeys(block.networks.setting for block in blocks))
-    sources = ", ".join(dict.fromkeys(rung.replicates["source"].iloc[0] for rung in rungs))
-    totals = sorted({rung.total for rung in rungs})
-    replicates = " to ".join(f"{total}" for total in dict.fromkeys((totals[0], totals[-1])))
-    interval = "no interval, for want of a second one"
-    if any(np.isfinite(heat.half).any() for heat in heats):
-        interval = f"± half-width of its {style.interval:.0%} interval (Student t)"
-    return (
-        f"{layout.sentence(setting)} Training image: {sources}. Numbers: mean over replicates "
-        f"({replicates}) of each one's mean over {heats[0].probes} probes per ρ; {interval}."
+    known = any(np.isfinite(heat.half).any() for heat in heats)
+    text = (
+        "Training image: {sources}. Numbers: mean over replicates ({replicates}) of each one's "
+        f"mean over {heats[0].probes} probes per ρ; {spread(style, '± half-width of its', known)}."
     )
+    return basis([block.networks for block in blocks], text)
 
 
 def _exceptions(blocks: Sequence[Block]) -> list[str]:
     """Sentences on the replicates that died, ran out of budget or were restarted, if any did."""
-    labelled = {
-        f"{block.title} {block.label(rung.value)}".strip(): rung
+    rungs = {
+        f"{block.title} {block.axis.lower()} {block.label(rung.value)}".strip(): rung
         for block in blocks
         for rung in block.networks.rungs
     }
-    by = f"by {blocks[0].axis.lower()}"
-    notes = []
-    if any(0 < rung.live < rung.total for rung in labelled.values()):
-        notes.append("Red: replicates in the row's numbers; the others died or diverged.")
-    late = [f"{rung.unconverged} at {at}" for at, rung in labelled.items() if rung.unconverged]
-    if late:
-        notes.append(
-            f"† In the numbers, though not converged within the budget; {by}: {', '.join(late)}."
-        )
-    again = [f"{rung.restarted} at {at}" for at, rung in labelled.items() if rung.restarted]
-    if again:
-        notes.append(f"Restarted after they died or diverged; {by}: {', '.join(again)}.")
-    return notes
+    return exceptions(
+        rungs,
+        some="Red: replicates in the row's numbers; the others died or diverged.",
+        none="",
+        late="† In the numbers, though not converged within the budget",
+    )

@@ -20,9 +20,10 @@ from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.patches import Rectangle
 
 from idpipe.figures import layout
+from idpipe.figures.choice import on_one_image
 from idpipe.figures.intervals import interval
 from idpipe.figures.ladder import Ladder, Rung
-from idpipe.figures.results import LIVE, FigureError, Results
+from idpipe.figures.results import LIVE, Results
 
 Reference = Literal["constant", "identity"]
 MAX_COLUMNS = 11
@@ -52,12 +53,9 @@ def summarize(
     results: Results, networks: Ladder, reference: Reference, measure: str, level: float
 ) -> Heat:
     """Means and intervals of `measure` (correlation | mse) to `reference` (Sec. 3.2)."""
-    metrics = results.metrics(pd.concat([rung.replicates for rung in networks.rungs]))
+    rungs = on_one_image(networks.study, networks.rungs)
+    metrics = results.metrics(pd.concat([rung.replicates for rung in rungs]))
     rows = metrics[(metrics["kind"] == "correlated") & (metrics["reference"] == reference)]
-    if rows.empty:
-        raise FigureError(
-            f"studies.{networks.study}: no correlated probes; its cells must train on one image"
-        )
     live = rows[rows["status"].isin(LIVE)]
     finite = live[np.isfinite(live[measure])]
     replicates = finite.groupby(["cell_id", "rho", "replicate"])[measure].mean()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from idpipe.figures.results import LIVE, FigureError, Results
+from idpipe.figures.choice import along, split
+from idpipe.figures.results import LIVE, Results
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Rung:
 
     def __getitem__(self, column: str) -> Any:
         """A column of the table `cells` that is the same for all replicates, such as `width`."""
-        return self.replicates[column].iloc[0]
+        value = self.replicates[column].iloc[0]
+        return value.item() if isinstance(value, np.generic) else value
 
     @property
     def total(self) -> int:
@@ -68,49 +71,34 @@ class Ladder:
 def networks(results: Results, study: str, axis: str = "depth") -> tuple[Rung, ...]:
     """Every network of `study`, in grid order, with its value of `axis`."""
     cells = results.study(study).groupby("cell_id", sort=False)
-    return tuple(
-        Rung(rows[axis].iloc[0], str(cell_id), rows.sort_values("replicate"))
-        for cell_id, rows in cells
-    )
+    rungs = (Rung(None, str(cell_id), rows.sort_values("replicate")) for cell_id, rows in cells)
+    return tuple(replace(rung, value=rung[axis]) for rung in rungs)
 
 
-def ladder(
-    results: Results, study: str, axis: str = "depth", where: Mapping[str, Any] | None = None
-) -> Ladder:
+def ladder(results: Results, study: str, axis: str = "depth") -> Ladder:
     """The cells of `study`, one per value of `axis`, a column of the table `cells`.
 
-    Args:
-        results: the run.
-        study: its study.
-        axis: what the rungs differ in.
-        where: column -> value that all rungs have, in a study of several axes.
-
     Where the study varies the width beside the axis, its largest width is taken. Raises FigureError
-    where no cell is left, or more than one for a value.
+    where a value has more than one cell.
     """
-    wanted = where or {}
-    kept = [
-        rung
-        for rung in networks(results, study, axis)
-        if all(rung[column] == value for column, value in wanted.items())
-    ]
-    if not kept:
-        settings = ", ".join(f"{column} {value}" for column, value in wanted.items())
-        raise FigureError(f"studies.{study}: has no cell with {settings}")
-    widths = sorted({int(rung["width"]) for rung in kept})
-    if axis != "width":
-        kept = [rung for rung in kept if rung["width"] == widths[-1]]
-    for value in {rung.value for rung in kept}:
-        ids = [rung.cell_id for rung in kept if rung.value == value]
-        if len(ids) > 1:
-            raise FigureError(
-                f"studies.{study}: {axis} {value} has {len(ids)} cells ({', '.join(ids)}); the "
-                "figure shows one per value. Give the other axis a study of its own"
-            )
+    return _ladder(study, networks(results, study, axis), axis)
+
+
+def ladders(results: Results, study: str, axis: str, *by: str) -> dict[Any, Ladder]:
+    """A ladder per value of the column `by`, or per tuple of values where there are several."""
+    groups = split(networks(results, study, axis), by)
+    return {
+        key if len(by) > 1 else key[0]: _ladder(study, rungs, axis) for key, rungs in groups.items()
+    }
+
+
+def _ladder(study: str, rungs: Sequence[Rung], axis: str) -> Ladder:
+    kept = along(study, rungs, axis)
     text = setting(kept, (axis,))
+    widths = sorted({int(rung["width"]) for rung in rungs})
     if axis != "width" and len(widths) > 1:
         text += f" (the largest of {', '.join(map(str, widths))})"
-    return Ladder(study, text, tuple(sorted(kept, key=lambda rung: rung.value)))
+    return Ladder(study, text, tuple(kept))
 
 
 def setting(rungs: Sequence[Rung], told: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from idpipe.config import FigureStyle
+from idpipe.errors import FigureError
 from idpipe.figures import layout
+from idpipe.figures.choice import deepest
 from idpipe.figures.intervals import interval
 from idpipe.figures.ladder import Ladder, Rung, ladder
-from idpipe.figures.layergrid import deepest
-from idpipe.figures.results import LIVE, FigureError, Results
+from idpipe.figures.layergrid import layers_of
+from idpipe.figures.results import LIVE, Results
+from idpipe.figures.smallprint import basis, exceptions, spread
 
 HEIGHT, LEFT, AXIS, TITLE, ROW = 2.7, 0.5, 0.36, 0.24, 0.135
 """Inches: of the axes, left of them, for the axis below and the title above, of a legend's line."""
@@ -47,14 +50,14 @@ class Curve:
 def fig05(results: Results, style: FigureStyle) -> Figure:
     """Error rate of the averaging classifier by layer, trained and untrained (Fig. 5, Sec. 3.2)."""
     networks = ladder(results, "cnn_depth")
-    random = deepest(networks)
+    random = deepest(networks.rungs)
     found = curves(results, networks, "error_rate", style)
     (untrained,) = curves(results, networks, "error_rate", style, "untrained", [random])
     notes = [
-        _basis([networks], style),
+        _basis({"": networks}, style),
         "The classifier adds up the labels of the source's training images, each weighted by the "
         "inner product of its representation and the test image's; layer 0 is the image itself. "
-        f"Dashed: chance. {_exceptions([networks])}".strip(),
+        f"Dashed: chance. {_exceptions({'': networks})}".strip(),
     ]
     figure = layout.new_figure(HEIGHT + AXIS + 0.1, notes)
     axes = layout.add_axes(figure, LEFT, 0.1, layout.WIDTH - LEFT - LEGEND, HEIGHT)
@@ -83,10 +86,10 @@ def fig19(results: Results, style: FigureStyle) -> Figure:
     found = {title: curves(results, p, "distance", style) for title, p in panels.items()}
     cut = {title: cut_at(members) for title, members in found.items()}
     notes = [
-        _basis(list(panels.values()), style),
+        _basis(panels, style),
         f"Cut off as in the paper, to resolve the lower layers; the top layer reaches "
         f"{', '.join(f'{_highest(c):.2g} in {t[:3]}' for t, c in found.items())}. "
-        f"{_exceptions(list(panels.values()))}".strip(),
+        f"{_exceptions(panels)}".strip(),
     ]
     lines = max(math.ceil((len(members) + 1) / 3) for members in found.values())
     figure = layout.new_figure(TITLE + HEIGHT * 0.75 + AXIS + ROW * (lines + 1), notes)
@@ -176,32 +179,25 @@ def _highest(found: Sequence[Curve]) -> float:
     return float(max(curve.mean.max() for curve in found))
 
 
-def _basis(panels: Sequence[Ladder], style: FigureStyle) -> str:
+def _basis(panels: Mapping[str, Ladder], style: FigureStyle) -> str:
     """Which networks were trained on what, and what a point and a band are."""
-    setting = "; ".join(dict.fromkeys(networks.setting for networks in panels))
-    rungs = [rung for networks in panels for rung in networks.rungs]
-    sources = ", ".join(dict.fromkeys(str(rung["source"]) for rung in rungs))
-    totals = sorted({rung.total for rung in rungs})
-    count = " to ".join(f"{total}" for total in dict.fromkeys((totals[0], totals[-1])))
-    band = f"bands: {style.interval:.0%} interval (Student t)"
-    return (
-        f"{layout.sentence(setting)} Images: {sources}. Points: mean over replicates ({count}); "
-        f"{band if totals[-1] > 1 else 'no interval, for want of a second one'}."
-    )
+    several = any(rung.total > 1 for networks in panels.values() for rung in networks.rungs)
+    text = "Images: {sources}. Points: mean over replicates ({replicates}); "
+    return basis(list(panels.values()), text + f"{spread(style, 'bands:', several)}.")
 
 
-def _exceptions(panels: Sequence[Ladder]) -> str:
+def _exceptions(panels: Mapping[str, Ladder]) -> str:
     """Sentences on replicates that are left out, late or restarted."""
-    rungs = [rung for networks in panels for rung in networks.rungs]
-    notes = []
-    if any(rung.live < rung.total for rung in rungs):
-        notes.append("Dead and diverged replicates are left out; in brackets: how many are not.")
-    gone = [f"{n.study} {rung.value}" for n in panels for rung in n.rungs if not rung.live]
-    if gone:
-        notes.append(f"No replicate left: {', '.join(gone)}.")
-    if any(rung.unconverged for rung in rungs):
-        notes.append("† Some had not converged within the budget.")
-    restarted = sum(rung.restarted for rung in rungs)
-    if restarted:
-        notes.append(f"Replicates restarted after they died or diverged: {restarted}.")
-    return " ".join(notes)
+    rungs = {
+        f"{title} {layers_of(rung)}".strip(): rung
+        for title, networks in panels.items()
+        for rung in networks.rungs
+    }
+    return " ".join(
+        exceptions(
+            rungs,
+            some="Dead and diverged replicates are left out; in brackets: how many are not.",
+            none="No replicate left",
+            late="† Some had not converged within the budget.",
+        )
+    )

@@ -19,8 +19,6 @@ MEANING = (
     "Colour: a hidden layer, each tile over its own range. Gray: input and output. Top singular "
     "vectors have the sign whose pixels sum to 0 or more."
 )
-DEEPEST = 20
-"""The paper's CNN that learns the constant map."""
 
 
 def view_grid(
@@ -107,12 +105,6 @@ def nearest(networks: Ladder, depths: Sequence[int]) -> tuple[list[Rung], str]:
         close = {min(by_depth, key=lambda has: (abs(has - depth), has)) for depth in depths}
         found = sorted(close)
     return [by_depth[depth] for depth in found], absent(depths, by_depth, "layers")
-
-
-def deepest(networks: Ladder) -> Rung:
-    """The paper's 20-layer CNN, or else the deepest of the study."""
-    same = [rung for rung in networks.rungs if rung.value == DEEPEST]
-    return same[0] if same else networks.rungs[-1]
 
 
 def layers_of(rung: Rung) -> str:

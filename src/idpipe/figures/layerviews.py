@@ -5,14 +5,13 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
+from idpipe.figures.choice import DEEPEST, deepest
 from idpipe.figures.grids import absent, lettered
 from idpipe.figures.imagepanels import panels_figure
-from idpipe.figures.ladder import ladder
+from idpipe.figures.ladder import ladder, ladders
 from idpipe.figures.layergrid import (
-    DEEPEST,
     MEANING,
     columns_of,
-    deepest,
     layers_of,
     nearest,
     provenance,
@@ -34,7 +33,7 @@ def fig15(results: Results, style: FigureStyle) -> Figure:
     """Intermediate layers by top singular vector: untrained, then trained CNNs (Fig. 15)."""
     networks = ladder(results, "cnn_depth")
     rungs, missing = nearest(networks, (7, 14, DEEPEST))
-    random = deepest(networks)
+    random = deepest(networks.rungs)
     title = f"Untrained, {layers_of(random)}"
     grids = [view_grid(results, style, random, title, state="untrained", most=1)]
     grids += [view_grid(results, style, rung, layers_of(rung), most=1) for rung in rungs]
@@ -101,9 +100,8 @@ def three_views(results: Results, style: FigureStyle, depth: int) -> Figure:
 
 def narrow_and_wide(results: Results, style: FigureStyle, state: str) -> Figure:
     """The narrowest CNN of `cnn_channels` beside the one of 128 channels, else the widest."""
-    depths = sorted({int(depth) for depth in results.study("cnn_channels")["depth"]})
-    depth = min(depths, key=lambda has: abs(has - 5))
-    networks = ladder(results, "cnn_channels", "width", {"depth": depth})
+    groups = ladders(results, "cnn_channels", "width", "depth")
+    networks = groups[min(groups, key=lambda has: (abs(has - 5), has))]
     narrow, *others = networks.rungs
     wide = [rung for rung in others if rung.value == WIDE] or others[-1:]
     rungs = [narrow, *wide]
@@ -112,7 +110,7 @@ def narrow_and_wide(results: Results, style: FigureStyle, state: str) -> Figure:
         for number, rung in enumerate(rungs)
     ]
     missing = [
-        absent([5], depths, "layers"),
+        absent([5], groups, "layers"),
         absent([3, WIDE], [rung.value for rung in rungs], "channels"),
     ]
     moment = "at initialization" if state == "untrained" else "after training"

@@ -9,10 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from idpipe.cells import CNN, FCN, Cell
+from idpipe.cells import Cell
 from idpipe.config import FigureStyle
 from idpipe.figures import layout
 from idpipe.figures.results import Results
+from idpipe.net_specs import CNN, FCN
 
 Net = FCN | CNN
 

@@ -9,7 +9,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Analysis = Literal["layers", "classifier"]
+from idpipe.figures.choice import (
+    Choice,
+    Shown,
+    by_code,
+    coded,
+    convolutional,
+    each,
+    for_theorem1,
+    for_theorem2,
+    of_image,
+    of_images,
+    on_one_image,
+    over,
+    with_hidden,
+)
+
+Analysis = Literal["layers", "classifier-trained", "classifier-untrained"]
 
 
 @dataclass(frozen=True)
@@ -19,33 +35,60 @@ class Figure:
     Attributes:
         name: `fig03`; its target, its file names and the function that draws it.
         module: the module of `idpipe.figures` that holds the function.
-        studies: the studies it reads; none for a figure that needs no training.
+        shows: the studies it reads, and what their networks must be like; none for a figure that
+            needs no training.
         images: whether it reads predictions and probes beside the run's tables.
         section: where the paper discusses it.
         title: what it shows, in one line.
         analyses: what it reads of single layers: `layers` (views, distances from initialization),
-            `classifier` (error rates).
+            `classifier-trained` (error rates). All networks of its studies have them.
+        deepest: the same, of each study's deepest network alone (`idpipe.figures.choice.deepest`).
         suffixes: the files it is written to; `<name>_texts` gives those that are no pictures.
         weights: whether it reads the cells' trained weights too.
-        sizes: whether it shows probes at other sizes (`probes.sizes`).
+        sizes: how many other sizes of probes it needs (`probes.sizes`).
     """
 
     name: str
     module: str
-    studies: tuple[str, ...]
+    shows: tuple[Shown, ...]
     images: bool
     section: str
     title: str
     analyses: tuple[Analysis, ...] = ()
     suffixes: tuple[str, ...] = ("png", "pdf")
     weights: bool = False
-    sizes: bool = False
+    sizes: int = 0
+    deepest: tuple[Analysis, ...] = ()
+
+    @property
+    def studies(self) -> tuple[str, ...]:
+        """Names of the studies it reads."""
+        return tuple(shown.study for shown in self.shows)
 
 
-_FCN = ("fcn_relu_depth", "fcn_linear_depth")
-_CNN, _KERNEL, _CHANNELS = ("cnn_depth",), ("cnn_kernel",), ("cnn_channels",)
+_FCN = tuple(Shown(f"fcn_{name}_depth", (over(),)) for name in ("relu", "linear"))
+_CNN = (Shown("cnn_depth", (over(),)),)
+_KERNEL = (Shown("cnn_kernel", (over("kernel"),)),)
+_CHANNELS = (Shown("cnn_channels", (over("width", "depth"),)),)
+_SIZE = (Shown("cnn_image_size", (over("depth", "size"), on_one_image)),)
+_LINEAR = (Shown("fcn_linear_depth", (over("width", "depth"), with_hidden)),)
+_TWO_LAYER = (Shown("fcn_two_layer", (over("width", "train_layers"),)),)
+_NARROW = (Shown("cnn_narrow_depth", (over(),)),)
+_INIT = (Shown("cnn_init", (over("depth", "init"),)),)
+_OPTIMIZER = (Shown("cnn_optimizer", (over("depth", "optimizer", "lr"),)),)
+_OTHER = (Shown("cnn_other_image", (over("depth", "examples"),)),)
+_RESIDUAL = (Shown("fcn_residual", (over(),)),)
+_ALL = (Shown("all_examples", (by_code,)),)
+_FEW = {n: (Shown("few_examples", (coded(of_images, n),)),) for n in (2, 3)}
+_COLOUR = [(Shown("colour", (coded(of_image, n),)),) for n in (0, 1)]
+
+
+def _also(shows: tuple[Shown, ...], *choices: Choice) -> tuple[Shown, ...]:
+    return tuple(Shown(shown.study, shown.choices + choices) for shown in shows)
+
+
 _LAYERS: tuple[Analysis, ...] = ("layers",)
-_FEW, _ALL, _COLOUR = ("few_examples",), ("all_examples",), ("colour",)
+_CNN_VIEWS, _CHANNEL_VIEWS = _also(_CNN, convolutional), _also(_CHANNELS, convolutional)
 
 FIGURES: dict[str, Figure] = {
     figure.name: figure
@@ -53,7 +96,7 @@ FIGURES: dict[str, Figure] = {
         Figure("fig01", "grids_examples", _ALL, True, "1", "Predictions after full training"),
         Figure("fig02", "grids_fcn", _FCN, True, "3.1", "Outputs of fully connected networks"),
         Figure("fig03", "grids_cnn", _CNN, True, "3.2", "Predictions of CNNs over depth"),
-        Figure("fig04", "heatmaps", _CNN, False, "3.2", "Correlation of CNNs"),
+        Figure("fig04", "heatmaps", _also(_CNN, on_one_image), False, "3.2", "Correlation of CNNs"),
         Figure(
             "fig05",
             "layercurves",
@@ -61,79 +104,177 @@ FIGURES: dict[str, Figure] = {
             False,
             "3.2",
             "What layers tell of the class",
-            ("classifier",),
+            ("classifier-trained",),
+            deepest=("classifier-untrained",),
         ),
         Figure(
             "fig06",
             "sizes",
-            ("cnn_depth",),
+            _CNN_VIEWS,
             True,
             "3.3",
             "Shallow CNN, other input sizes",
-            sizes=True,
+            sizes=1,
         ),
+        Figure("fig07", "sizes", _CNN_VIEWS, True, "3.3", "Deep CNN, other input sizes", sizes=1),
         Figure(
-            "fig07", "sizes", ("cnn_depth",), True, "3.3", "Deep CNN, other input sizes", sizes=True
+            "fig08",
+            "size_curves",
+            _SIZE,
+            False,
+            "3.4",
+            "Training image sizes",
         ),
-        Figure("fig08", "size_curves", ("cnn_image_size",), False, "3.4", "Training image sizes"),
         Figure("fig09", "grids_cnn", _KERNEL, True, "3.4", "Predictions over filter sizes"),
         Figure("fig10", "grids_cnn", _CHANNELS, True, "3.4", "Predictions over channels"),
-        Figure("fig11", "grids_fcn", _FCN[1:], True, "E.1", "Predictions of linear FCNs"),
-        Figure("fig12", "grids_fcn", ("fcn_two_layer",), True, "E.2", "Two-layer ReLU networks"),
-        Figure("fig13", "grids_fcn", _FCN[:1], True, "E.3", "Predictions of multi-layer ReLU FCNs"),
-        Figure("fig14", "heatmaps", _FCN, False, "E", "Correlation of ReLU and linear FCNs"),
-        Figure("fig15", "layerviews", _CNN, False, "F", "Intermediate layers over depth", _LAYERS),
-        Figure("fig16", "layerviews", _CNN, False, "F", "Layers of the 7-layer CNN", _LAYERS),
-        Figure("fig17", "layerviews", _CNN, False, "F", "Layers of the 14-layer CNN", _LAYERS),
-        Figure("fig18", "layerviews", _CNN, False, "F", "Layers of the 20-layer CNN", _LAYERS),
+        Figure(
+            "fig11",
+            "grids_fcn",
+            _LINEAR,
+            True,
+            "E.1",
+            "Predictions of linear FCNs",
+        ),
+        Figure(
+            "fig12",
+            "grids_fcn",
+            _TWO_LAYER,
+            True,
+            "E.2",
+            "Two-layer ReLU networks",
+        ),
+        Figure(
+            "fig13",
+            "grids_fcn",
+            _also(_FCN[:1], with_hidden),
+            True,
+            "E.3",
+            "Predictions of multi-layer ReLU FCNs",
+        ),
+        Figure(
+            "fig14",
+            "heatmaps",
+            _also(_FCN, on_one_image),
+            False,
+            "E",
+            "Correlation of ReLU and linear FCNs",
+        ),
+        Figure(
+            "fig15", "layerviews", _CNN_VIEWS, False, "F", "Intermediate layers over depth", _LAYERS
+        ),
+        Figure("fig16", "layerviews", _CNN_VIEWS, False, "F", "Layers of the 7-layer CNN", _LAYERS),
+        Figure(
+            "fig17", "layerviews", _CNN_VIEWS, False, "F", "Layers of the 14-layer CNN", _LAYERS
+        ),
+        Figure(
+            "fig18", "layerviews", _CNN_VIEWS, False, "F", "Layers of the 20-layer CNN", _LAYERS
+        ),
         Figure(
             "fig19", "layercurves", _CNN + _FCN, False, "G", "Distance from initialization", _LAYERS
         ),
         Figure(
             "fig20",
             "sizes",
-            ("cnn_depth",),
+            _CNN_VIEWS,
             True,
             "H.1",
             "Shallow CNN, sizes in between",
-            sizes=True,
+            sizes=2,
         ),
         Figure(
             "fig21",
             "layerviews",
-            _CNN,
+            _CNN_VIEWS,
             False,
             "H.1",
             "Layers at other input sizes",
             _LAYERS,
-            sizes=True,
+            sizes=1,
         ),
-        Figure("fig22", "upper", _CNN, False, "H.2", "The top layer alone", _LAYERS),
-        Figure("fig23", "upper", _CNN, False, "H.2", "The top two layers alone", _LAYERS),
-        Figure("fig24", "upper", _CNN, False, "H.2", "The top 3, 6 and 10 layers alone", _LAYERS),
-        Figure("fig25", "heatmaps", _KERNEL, False, "I", "Correlation over filter sizes"),
+        Figure("fig22", "upper", _CNN_VIEWS, False, "H.2", "The top layer alone", _LAYERS),
+        Figure(
+            "fig23",
+            "upper",
+            _also(_CNN_VIEWS, with_hidden),
+            False,
+            "H.2",
+            "The top two layers alone",
+            _LAYERS,
+        ),
+        Figure(
+            "fig24", "upper", _CNN_VIEWS, False, "H.2", "The top 3, 6 and 10 layers alone", _LAYERS
+        ),
+        Figure(
+            "fig25",
+            "heatmaps",
+            _also(_KERNEL, on_one_image),
+            False,
+            "I",
+            "Correlation over filter sizes",
+        ),
         Figure("fig26", "grids_cnn", _KERNEL, True, "I", "Predictions over all filter sizes"),
-        Figure("fig27", "heatmaps", _CHANNELS, False, "I", "Correlation over channels"),
-        Figure("fig28", "grids_cnn", ("cnn_narrow_depth",), True, "I", "CNNs of 3 channels"),
-        Figure("fig29", "layerviews", _CHANNELS, False, "I", "Narrow and wide, untrained", _LAYERS),
-        Figure("fig30", "layerviews", _CHANNELS, False, "I", "Narrow and wide, trained", _LAYERS),
-        Figure("fig31", "grids_training", ("cnn_init",), True, "I", "Initialization schemes"),
-        Figure("fig32", "grids_training", ("cnn_optimizer",), True, "I", "Optimizers"),
-        Figure("fig33", "heatmaps", _FCN[1:], False, "J", "MSE of linear FCNs"),
-        Figure("fig34", "heatmaps", _FCN[:1], False, "J", "MSE of ReLU FCNs"),
-        Figure("fig35", "heatmaps", _CNN, False, "J", "MSE of CNNs"),
+        Figure(
+            "fig27",
+            "heatmaps",
+            _also(_CHANNELS, on_one_image),
+            False,
+            "I",
+            "Correlation over channels",
+        ),
+        Figure(
+            "fig28",
+            "grids_cnn",
+            _NARROW,
+            True,
+            "I",
+            "CNNs of 3 channels",
+        ),
+        Figure(
+            "fig29", "layerviews", _CHANNEL_VIEWS, False, "I", "Narrow and wide, untrained", _LAYERS
+        ),
+        Figure(
+            "fig30", "layerviews", _CHANNEL_VIEWS, False, "I", "Narrow and wide, trained", _LAYERS
+        ),
+        Figure(
+            "fig31",
+            "grids_training",
+            _INIT,
+            True,
+            "I",
+            "Initialization schemes",
+        ),
+        Figure(
+            "fig32",
+            "grids_training",
+            _OPTIMIZER,
+            True,
+            "I",
+            "Optimizers",
+        ),
+        Figure(
+            "fig33", "heatmaps", _also(_FCN[1:], on_one_image), False, "J", "MSE of linear FCNs"
+        ),
+        Figure("fig34", "heatmaps", _also(_FCN[:1], on_one_image), False, "J", "MSE of ReLU FCNs"),
+        Figure("fig35", "heatmaps", _also(_CNN, on_one_image), False, "J", "MSE of CNNs"),
         Figure("fig36", "grids_training", _CNN, True, "K", "CNNs over depth, other seeds"),
-        Figure("fig37", "grids_training", ("cnn_other_image",), True, "K", "Other images"),
-        Figure("fig38", "grids_examples", _FEW, True, "L", "Training on 2 images"),
-        Figure("fig39", "grids_examples", _FEW, True, "L", "Training on 3 images"),
+        Figure(
+            "fig37",
+            "grids_training",
+            _OTHER,
+            True,
+            "K",
+            "Other images",
+        ),
+        Figure("fig38", "grids_examples", _FEW[2], True, "L", "Training on 2 images"),
+        Figure("fig39", "grids_examples", _FEW[3], True, "L", "Training on 3 images"),
         Figure("fig40", "grids_examples", _ALL, True, "L", "Training on the full training set"),
-        Figure("fig41", "grids_fcn", ("fcn_residual",), True, "N", "Residual FCNs"),
-        Figure("fig42", "grids_examples", _COLOUR, True, "O", "A colour image"),
-        Figure("fig43", "grids_examples", _COLOUR, True, "O", "Another colour image"),
+        Figure("fig41", "grids_fcn", _RESIDUAL, True, "N", "Residual FCNs"),
+        Figure("fig42", "grids_examples", _COLOUR[0], True, "O", "A colour image"),
+        Figure("fig43", "grids_examples", _COLOUR[1], True, "O", "Another colour image"),
         Figure(
             name="theorem1",
             module="theorem1",
-            studies=("theorem1",),
+            shows=(Shown("theorem1", (each(for_theorem1),)),),
             images=True,
             section="C",
             title="One-layer FCNs against Theorem 1",
@@ -142,7 +283,7 @@ FIGURES: dict[str, Figure] = {
         Figure(
             name="theorem2",
             module="theorem2",
-            studies=("theorem2",),
+            shows=(Shown("theorem2", (each(for_theorem2), over("kernel", "source", "size"))),),
             images=True,
             section="D",
             title="One-layer CNNs against Theorem 2",
@@ -151,7 +292,7 @@ FIGURES: dict[str, Figure] = {
         Figure(
             name="table1",
             module="parameters",
-            studies=(),
+            shows=(),
             images=False,
             section="M",
             title="Numbers of parameters",

@@ -14,16 +14,13 @@ from safetensors.numpy import load_file
 
 from idpipe import store, tables
 from idpipe.cells import Cell
-from idpipe.errors import IdpipeError
+from idpipe.errors import FigureError
+from idpipe.tables import NONE
 
 LIVE = ("converged", "max_steps")
 """Statuses of a replicate whose numbers count; `dead` and `diverged` ones are marked instead."""
 
 Images = Float[np.ndarray, "n h w c"]
-
-
-class FigureError(IdpipeError):
-    """A figure cannot be drawn from what the run holds; the message says what is missing."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ class Results:
         cells: Path,
         evaluations: Mapping[str, str],
         probes: Mapping[str, Path],
-        analyses: Sequence[str] = (),
+        analysed: Mapping[str, Sequence[str]] = NONE,
     ) -> Results:
         """The studies a figure reads, from their cells alone: the rest of a run may be missing.
 
@@ -72,14 +69,12 @@ class Results:
             cells: folder of all cells.
             evaluations: cell id -> name of its evaluation folder.
             probes: cell id -> path of its probe file.
-            analyses: layer-wise analyses the figure reads; all cells must have them.
+            analysed: layer-wise analysis the figure reads -> ids of the cells it was made of.
 
         Raises:
             StoreError: a cell or its evaluation is missing or damaged.
         """
         wanted = (tables.CELLS, tables.STUDIES, tables.METRICS, tables.LAYERS)
-        members = list(dict.fromkeys(cell for ids in studies.values() for cell in ids))
-        analysed = dict.fromkeys(analyses, members)
         found = tables.gather(studies, cells, evaluations, wanted, analysed) if studies else {}
         return cls(cells=cells, probes=probes, _cache=found)
 

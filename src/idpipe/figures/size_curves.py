@@ -11,10 +11,12 @@ from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
 from idpipe.figures import layout
+from idpipe.figures.choice import on_one_image
 from idpipe.figures.heatpanel import Reference
 from idpipe.figures.intervals import interval, per_replicate
-from idpipe.figures.ladder import Ladder, Rung, ladder
-from idpipe.figures.results import FigureError, Results
+from idpipe.figures.ladder import Ladder, Rung, ladders
+from idpipe.figures.results import Results
+from idpipe.figures.smallprint import basis, exceptions, spread
 
 REFERENCES: tuple[Reference, ...] = ("constant", "identity")
 PAPER_SIZES = (7, 14, 28, 56, 112)
@@ -31,9 +33,8 @@ Curves = Mapping[int, Ladder]
 
 def fig08(results: Results, style: FigureStyle) -> Figure:
     """Mean correlation over depth, a curve per size of training image (Fig. 8, Sec. 3.4)."""
-    sizes = sorted(int(size) for size in results.study("cnn_image_size")["size"].unique())
-    curves = {size: ladder(results, "cnn_image_size", where={"size": size}) for size in sizes}
-    figure = layout.new_figure(TOP + HEIGHT + AXIS, [_basis(curves, style), *_exceptions(curves)])
+    curves = dict(sorted(ladders(results, "cnn_image_size", "depth", "size").items()))
+    figure = layout.new_figure(TOP + HEIGHT + AXIS, _notes(curves, style))
     lows = [0.0]
     for number, reference in enumerate(REFERENCES):
         axes = layout.add_axes(figure, LEFT + number * (PANEL + GAP), TOP, PANEL, HEIGHT)
@@ -86,10 +87,9 @@ def _summary(
     results: Results, networks: Ladder, reference: Reference, level: float
 ) -> tuple[list[float], list[float]]:
     """Means and half-widths of their intervals, one per rung; NaN where none is live."""
-    metrics = results.metrics(pd.concat([rung.replicates for rung in networks.rungs]))
+    rungs = on_one_image(networks.study, networks.rungs)
+    metrics = results.metrics(pd.concat([rung.replicates for rung in rungs]))
     rows = metrics[(metrics["kind"] == "correlated") & (metrics["reference"] == reference)]
-    if rows.empty:
-        raise FigureError(f"studies.{networks.study}: its cells must train on one image")
     pairs = [
         interval(per_replicate(rows[rows["cell_id"] == rung.cell_id], "correlation"), level)
         for rung in networks.rungs
@@ -105,41 +105,26 @@ def _mark_failures(axes: Axes, depth: float, mean: float, rung: Rung) -> None:
         axes.plot(depth, 0, "x", color=layout.ALARM, ms=5, clip_on=False, gid="all failed")
 
 
-def _basis(curves: Curves, style: FigureStyle) -> str:
-    """Which networks were trained on what, and how a point comes from them."""
-    rungs = [rung for networks in curves.values() for rung in networks.rungs]
-    first = next(iter(curves.values()))
+def _notes(curves: Curves, style: FigureStyle) -> list[str]:
+    """Which networks were trained on what, how a point comes from them, what is not in it."""
     absent = ", ".join(f"{size}" for size in PAPER_SIZES if size not in curves)
-    totals = sorted({rung.total for rung in rungs})
-    replicates = " to ".join(f"{total}" for total in dict.fromkeys((totals[0], totals[-1])))
-    return (
-        f"{layout.sentence(first.setting)} Training image: {rungs[0].replicates['source'].iloc[0]}"
-        ", the same at every size. Points: mean over replicates "
-        f"({replicates}) of each one's mean over the probes of all ρ (a row of Fig. 4); bars: "
-        f"{style.interval:.0%} interval (Student t), cut off where the frame ends."
+    text = (
+        "Training image: {sources}, the same at every size. Points: mean over replicates "
+        "({replicates}) of each one's mean over the probes of all ρ (a row of Fig. 4); "
+        f"{spread(style, 'bars:')}, cut off where the frame ends."
         + (f" Not in this study: images of {absent} pixels." if absent else "")
     )
-
-
-def _exceptions(curves: Curves) -> list[str]:
-    """Sentences on the replicates that died, ran out of budget or were restarted, if any did."""
     rungs = {
         f"{size} × {size}, {rung.value} layers": rung
         for size, networks in curves.items()
         for rung in networks.rungs
     }
-    some = {at: f"{r.live} of {r.total}" for at, r in rungs.items() if 0 < r.live < r.total}
-    none = {at: r.failures for at, r in rungs.items() if r.live == 0}
-    late = {at: f"{r.unconverged}" for at, r in rungs.items() if r.unconverged}
-    again = {at: f"{r.restarted}" for at, r in rungs.items() if r.restarted}
-    told = {
-        "Red ring: replicates in the mean, where others died or diverged": some,
-        "Red cross: no replicate lived": none,
-        "In the means, though not converged within the budget": late,
-        "Restarted after they died or diverged": again,
-    }
     return [
-        f"{what}: {'; '.join(f'{number} at {at}' for at, number in found.items())}."
-        for what, found in told.items()
-        if found
+        basis(list(curves.values()), text),
+        *exceptions(
+            rungs,
+            some="Red ring: replicates in the mean, where others died or diverged",
+            none="Red cross: no replicate lived",
+            late="In the means, though not converged within the budget",
+        ),
     ]

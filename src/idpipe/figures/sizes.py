@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
+from idpipe.errors import FigureError
 from idpipe.figures import layout
 from idpipe.figures.grids import MARKS
 from idpipe.figures.heatpanel import Reference, decimals
@@ -16,7 +17,7 @@ from idpipe.figures.imagegrid import Grid, Row
 from idpipe.figures.imagepanels import grid_figure
 from idpipe.figures.intervals import interval, per_replicate
 from idpipe.figures.ladder import Rung, ladder
-from idpipe.figures.results import FigureError, Results
+from idpipe.figures.results import Results
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from matplotlib.figure import Figure
 from idpipe import theory
 from idpipe.config import FigureStyle
 from idpipe.figures import layout
+from idpipe.figures.choice import for_theorem1
 from idpipe.figures.grids import MARKS
 from idpipe.figures.heatpanel import one_digit
 from idpipe.figures.imagegrid import HEADER, Grid, Row, draw_grid
 from idpipe.figures.intervals import interval
-from idpipe.figures.results import LIVE, FigureError, Results, displayed
+from idpipe.figures.results import LIVE, Results, displayed
 
 MOST = 3
 """Training images that fit on a page."""
@@ -82,7 +83,7 @@ def theorem1(results: Results, style: FigureStyle) -> Figure:
 
 
 def _block(results: Results, style: FigureStyle, cell_id: str, replicates: pd.DataFrame) -> Block:
-    _check(results, cell_id)
+    for_theorem1("theorem1", cell_id, results.cell(cell_id))
     statuses = [str(status) for status in replicates["status"]]
     restarts = [int(count) for count in replicates["restarts"]]
     fits = [_fit(results, cell_id, r, restart) for r, restart in enumerate(restarts)]
@@ -107,18 +108,6 @@ def _block(results: Results, style: FigureStyle, cell_id: str, replicates: pd.Da
         [fit for fit, status in zip(fits, statuses, strict=True) if status in LIVE],
         len(fits),
     )
-
-
-def _check(results: Results, cell_id: str) -> None:
-    """Raise FigureError where Theorem 1 does not speak of the cell."""
-    cell = results.cell(cell_id)
-    if cell.net.arch != "fcn" or cell.net.depth != 1 or cell.net.bias:
-        raise FigureError(
-            f"studies.theorem1: {cell_id} is no one-layer FCN without biases; its net must be "
-            "{arch: fcn, depth: 1, bias: false}"
-        )
-    if cell.data.examples == "all" or len(cell.data.examples) != 1:
-        raise FigureError(f"studies.theorem1: {cell_id} must train on one image")
 
 
 def _fit(results: Results, cell_id: str, replicate: int, restart: int) -> Fit:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from idpipe import theory
-from idpipe.figures.results import LIVE, FigureError, Results
+from idpipe.figures.choice import for_theorem2
+from idpipe.figures.results import LIVE, Results
 
 DELTA = 0.05
 """The bound holds with a probability of at least 1 - DELTA."""
@@ -56,14 +57,8 @@ def point_of(results: Results, cell_id: str, replicates: pd.DataFrame) -> Point:
     Raises FigureError where Theorem 2 does not speak of the cell.
     """
     cell = results.cell(cell_id)
-    if cell.net.arch != "cnn" or cell.net.depth != 1 or cell.net.bias:
-        raise FigureError(
-            f"studies.theorem2: {cell_id} is no one-layer CNN without biases; its net must be "
-            "{arch: cnn, depth: 1, bias: false}"
-        )
-    if cell.data.examples == "all" or len(cell.data.examples) != 1 or cell.data.vary:
-        raise FigureError(f"studies.theorem2: {cell_id} must train on one image, with vary: false")
-    kernel, channels = cell.net.kernel, cell.data.channels
+    for_theorem2("theorem2", cell_id, cell)
+    kernel, channels = cell.weight_shapes[0][-1], cell.data.channels
     images = results.standardized(cell_id, 0)
     patches, pixels = theory.patches(images, kernel), theory.pixels(images)
     basis = theory.row_space(patches[0])
@@ -83,7 +78,7 @@ def point_of(results: Results, cell_id: str, replicates: pd.DataFrame) -> Point:
             kernel,
             channels,
             basis.shape[1],
-            _variance(cell.init, kernel, channels),
+            theory.initial_variance(cell.init, kernel, channels),
             _largest(results, cell_id),
             DELTA,
         ),
@@ -96,13 +91,6 @@ def point_of(results: Results, cell_id: str, replicates: pd.DataFrame) -> Point:
         unconverged=int((live["status"] == "max_steps").sum()),
         total=len(replicates),
     )
-
-
-def _variance(init: str, kernel: int, channels: int) -> float:
-    try:
-        return theory.initial_variance(init, kernel, channels)
-    except ValueError as error:
-        raise FigureError(f"studies.theorem2: {error}") from None
 
 
 def _largest(results: Results, cell_id: str) -> float:

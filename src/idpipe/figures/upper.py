@@ -5,11 +5,11 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
+from idpipe.figures.choice import DEEPEST, with_hidden
 from idpipe.figures.imagegrid import Grid, Row
 from idpipe.figures.imagepanels import grid_figure
 from idpipe.figures.ladder import Rung, ladder
 from idpipe.figures.layergrid import (
-    DEEPEST,
     MEANING,
     layer_rows,
     layers_of,
@@ -17,7 +17,7 @@ from idpipe.figures.layergrid import (
     nearest,
     provenance,
 )
-from idpipe.figures.results import FigureError, Results
+from idpipe.figures.results import Results
 
 FED = (
     "Inputs are fed to the lowest layer shown, repeated over the channels it expects; a network "
@@ -40,9 +40,7 @@ def fig22(results: Results, style: FigureStyle) -> Figure:
 def fig23(results: Results, style: FigureStyle) -> Figure:
     """Images fed to the last two layers of trained CNNs, a row for each of the two (Fig. 23)."""
     networks = ladder(results, "cnn_depth")
-    rungs = [rung for rung in networks.rungs if rung.value > 1]
-    if not rungs:
-        raise FigureError("studies.cnn_depth: fig23 needs a net.depth of at least 2")
+    rungs = with_hidden(networks.study, networks.rungs)
     rows = [_inputs(results, style, rungs[0])]
     names = {}
     for rung in rungs:

@@ -1,6 +1,6 @@
 """Sources of images, one loader each.
 
-Adding a source: its facts in `idpipe.cells.SOURCES`, a loader, its entry in `LOADERS`.
+Adding a source: its facts in `idpipe.data_specs.SOURCES`, a loader, its entry in `LOADERS`.
 """
 
 from collections.abc import Callable

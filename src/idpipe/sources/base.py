@@ -8,8 +8,8 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from idpipe.cells import DataSpec
 from idpipe.config import DataConfig
+from idpipe.data_specs import DataSpec
 from idpipe.errors import DataError
 
 

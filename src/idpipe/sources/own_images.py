@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
-from idpipe.cells import DataSpec
 from idpipe.config import folder_digest, image_files
+from idpipe.data_specs import DataSpec
 from idpipe.errors import DataError
 from idpipe.sources.base import Loaded, Request, Split
 

@@ -1,0 +1,120 @@
+"""Settings of networks, and the names of weight initializations."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from idpipe.specs import Bool, Depth, Odd, Positive, Spec
+from idpipe.transforms import pays, transform_length
+
+
+class FCN(Spec):
+    """Fully connected network of `depth` weight layers (Sec. 3.1, Appendices E and N)."""
+
+    convolutional: ClassVar[bool] = False
+    """Whether it takes images of any size."""
+
+    arch: Literal["fcn"] = Field("fcn", description="fully connected")
+    depth: Depth = Field(description="weight layers; hidden layers + 1")
+    width: Positive = Field(2048, description="units of a hidden layer")
+    activation: Literal["relu", "linear"] = Field("relu", description="between layers")
+    residual: Bool = Field(
+        False, description="blocks x + ReLU(W2 ReLU(W1 x)), no ReLU at the output (Appendix N)"
+    )
+    bias: Bool = Field(True, description="every layer has a bias")
+
+    def weight_shapes(self, channels: int, size: int) -> list[tuple[int, ...]]:
+        """Shapes (fan-out, fan-in) of the weights, input side first."""
+        pixels = channels * size * size
+        widths = [pixels, *[self.width] * (self.depth - 1), pixels]
+        return [(after, before) for before, after in itertools.pairwise(widths)]
+
+    def check(self, channels: int, size: int) -> None:
+        """Raise ValueError where the residual blocks cannot be built (Appendix N)."""
+        if not self.residual:
+            return
+        pixels = channels * size * size
+        if self.activation != "relu":
+            raise ValueError("net.activation: must be relu in a residual network (Appendix N)")
+        if self.depth % 2:
+            raise ValueError(
+                "net.depth: must be even in a residual network, for its blocks have two layers "
+                "(1, 3, 5, 7, 9 hidden layers)"
+            )
+        if self.width != pixels:
+            raise ValueError(
+                f"net.width: must be {pixels} in a residual network, the number of pixels"
+            )
+
+    def workspace(self, channels: int, size: int) -> int:
+        """Numbers a forward and backward pass of one image holds beside the weights."""
+        return 2 * ((self.depth - 1) * self.width + channels * size**2)
+
+    def transforms(self, channels: int, size: int) -> int:
+        """None: matrix products need no Fourier transform."""
+        return 0
+
+    @property
+    def slug(self) -> str:
+        """The part of the cell id that names the network."""
+        kind = "res" if self.residual else self.activation
+        return f"fcn-d{self.depth:02d}-h{self.width}-{kind}" + ("" if self.bias else "-nobias")
+
+
+class CNN(Spec):
+    """Convolutions of stride 1 with zero padding, same size out (Sec. 3.2, Appendix A)."""
+
+    convolutional: ClassVar[bool] = True
+
+    arch: Literal["cnn"] = Field("cnn", description="convolutional")
+    depth: Depth = Field(description="convolution layers")
+    width: Positive = Field(128, description="channels of a hidden layer")
+    kernel: Odd = Field(5, description="height and width of the filters")
+    activation: Literal["relu", "linear"] = Field("relu", description="between layers")
+    bias: Bool = Field(True, description="every layer has a bias")
+
+    def weight_shapes(self, channels: int, size: int) -> list[tuple[int, ...]]:
+        """Shapes (channels out, channels in, kernel, kernel), input side first."""
+        widths = [channels, *[self.width] * (self.depth - 1), channels]
+        return [(b, a, self.kernel, self.kernel) for a, b in itertools.pairwise(widths)]
+
+    def check(self, channels: int, size: int) -> None:
+        """Every combination is allowed."""
+
+    def workspace(self, channels: int, size: int) -> int:
+        """Numbers a forward and backward pass of one image holds beside the weights."""
+        fan_in = (self.width if self.depth > 1 else channels) * self.kernel**2
+        return (2 * ((self.depth - 1) * self.width + channels) + fan_in) * size**2
+
+    def transforms(self, channels: int, size: int) -> int:
+        """Numbers in the Fourier transforms of the weights and of their gradients."""
+        if not pays(self.kernel, self.width):
+            return 0
+        shapes = self.weight_shapes(channels, size)
+        pairs = sum(out * into for out, into, *_ in shapes)
+        return 2 * pairs * transform_length(size, self.kernel) ** 2
+
+    @property
+    def slug(self) -> str:
+        """The part of the cell id that names the network."""
+        kind = "" if self.activation == "relu" else f"-{self.activation}"
+        bias = "" if self.bias else "-nobias"
+        return f"cnn-d{self.depth:02d}-c{self.width}-k{self.kernel}{kind}{bias}"
+
+
+AnyNet = FCN | CNN
+Net = Annotated[AnyNet, Field(discriminator="arch")]
+
+InitName = Literal[
+    "pytorch",
+    "printed",
+    "geometric",
+    "xavier_normal",
+    "xavier_uniform",
+    "kaiming_normal",
+    "kaiming_uniform",
+    "orthogonal",
+]

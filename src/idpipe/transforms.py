@@ -1,0 +1,28 @@
+"""Which convolutions go by Fourier transform, and how long those are; no torch here."""
+
+from __future__ import annotations
+
+NARROW = 32
+
+
+def pays(kernel: int, channels: int) -> bool:
+    """Whether a layer of so many channels is faster by transform: benchmarks/convolution.py."""
+    return kernel >= (15 if channels <= NARROW else 25)
+
+
+def transform_length(size: int, kernel: int) -> int:
+    """Even length, no prime factor above 7, at which the convolution of an image does not wrap.
+
+    `size` is the image's, `kernel` the filter's.
+    """
+    length = size + min(kernel // 2, size - 1)
+    while length % 2 or not _smooth(length):
+        length += 1
+    return length
+
+
+def _smooth(number: int) -> bool:
+    for prime in (2, 3, 5, 7):
+        while number % prime == 0:
+            number //= prime
+    return number == 1
