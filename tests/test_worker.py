@@ -134,9 +134,10 @@ def test_a_script_whose_waiting_process_is_killed_is_told_to_end(folder, started
     process = script(folder, SLEEP, started[1])
     wait_for(folder / "ready")
     process.kill()
-    process.communicate()
-    wait_for(folder / "told")
+    _, err = process.communicate()  # the script holds its end of the pipe until it ends
     assert (folder / "told").read_text() == str(signal.SIGTERM.value)
+    assert err == ""
+    assert Path(started[1]).exists(), "it took the worker's socket with it"
 
 
 def test_the_worker_ends_with_the_process_that_started_it(folder, started):

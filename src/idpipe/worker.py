@@ -22,6 +22,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 ADDRESS = "IDPIPE_WORKER"
@@ -138,7 +139,8 @@ def _child(connection: socket.socket) -> None:
     status = _run(request["script"])
     sys.stdout.flush()
     sys.stderr.flush()
-    connection.send(bytes([status]))
+    with suppress(OSError):  # the process that waits for it may have ended
+        connection.send(bytes([status]))
     os._exit(status)
 
 
