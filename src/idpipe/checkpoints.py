@@ -42,6 +42,12 @@ SHARE = 0.02
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 """Signals that ask to save and end; the exit status is 128 and the signal's number."""
 
+HISTORY = {
+    column.name: torch.float64 if column.name in ("mse", "lr") else torch.int64
+    for column in fields(History)
+}
+"""Columns of learning curves, and the types that hold their numbers exactly."""
+
 
 def seconds_between() -> float:
     """Seconds between checkpoints, as the environment says. Raises IdpipeError on no number."""
@@ -139,15 +145,15 @@ class Checkpoint:
         saved = self.save(training)
         if self.asked is None:
             return
-        left = f"saved at step {training.stack.step:,}" if saved else "not saved"
+        left = f"saved at step {training.stack.step:,}" if saved else "not saved now"
         self.show(
             f"{self.cell.cell_id}: ended by {self.asked.name}, {left}; "
-            "the same command again goes on from its last checkpoint"
+            "the same command goes on from what was saved last"
         )
         raise SystemExit(128 + self.asked)
 
     def save(self, training: Training) -> bool:
-        """Write the file; False, said aloud, where that fails. The training need not end for it."""
+        """Write the file; False, said aloud, where that fails, which harms no training."""
         start = time.monotonic()
         facts, tensors = _packed(training.state())
         told = {
@@ -160,7 +166,7 @@ class Checkpoint:
         try:
             _write(self.path, told, tensors)
         except (OSError, SafetensorError) as error:
-            self.show(f"{self.path}: cannot be written ({error}); training goes on")
+            self.show(f"{self.path}: not written ({error}); what was saved before is still there")
             return False
         finally:
             now = time.monotonic()
@@ -200,12 +206,6 @@ def _packed(state: State) -> tuple[dict[str, Any], dict[str, Tensor]]:
     for column, dtype in HISTORY.items():
         tensors[f"history.{column}"] = torch.tensor(getattr(state.history, column), dtype=dtype)
     return facts, tensors
-
-
-HISTORY = {
-    column.name: torch.float64 if column.name in ("mse", "lr") else torch.int64
-    for column in fields(History)
-}
 
 
 def _state(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> State:
