@@ -166,7 +166,7 @@ class Checkpoint:
         try:
             _write(self.path, told, tensors)
         except (OSError, SafetensorError) as error:
-            self.show(f"{self.path}: not written ({error}); what was saved before is still there")
+            self.show(f"{self.path}: not written ({error})")
             return False
         finally:
             now = time.monotonic()
