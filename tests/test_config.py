@@ -48,7 +48,6 @@ BAD_BY_ITSELF = [
     ("studies", {}, "studies = {}", "must be a mapping of at least one study"),
     ("studies", ["cnn"], "studies = ['cnn']", "must be a mapping of at least one study"),
     ("studies/cnn", "x", "studies.cnn = 'x'", "must be a mapping with keys among base, axes"),
-    ("studies/cnn", None, "studies.cnn = null", "must be a mapping with keys among base, axes"),
     ("studies/cnn/base", None, "studies.cnn.base = null", f"must be {CELL}"),
     ("studies/cnn/axes", [1], "studies.cnn.axes = [1]", "must be a mapping (`key: value` lines)"),
     ("defaults", None, "defaults = null", f"must be {CELL}"),
@@ -382,3 +381,11 @@ def test_images_beside_folders_of_images_are_refused(tmp_path):
 def test_the_home_folder_may_be_a_tilde(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert load(changed("results", "~/here")).config.results == str(tmp_path / "here")
+
+
+def test_a_study_set_to_null_is_left_out():
+    study = {"base": {"net": {"arch": "cnn"}}, "axes": {"net.depth": [1]}}
+    settings = {"run": "x", "studies": {"kept": study, "dropped": None}}
+    assert list(load(settings).studies) == ["kept"]
+    with pytest.raises(ConfigError, match="studies"):
+        load({"run": "x", "studies": {"dropped": None}})

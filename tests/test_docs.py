@@ -21,9 +21,7 @@ PRESETS = {
     "laptop": ["config.yaml"],
     "paper": ["config.yaml", "config/paper.yaml"],
     "smoke": ["config.yaml", "config/smoke.yaml"],
-    "laptop_full": ["config.yaml", "config/laptop_full.yaml"],
 }
-DEPTH_STUDIES = {"fcn_relu_depth", "fcn_linear_depth", "cnn_depth"}
 READ = {study for figure in FIGURES.values() for study in figure.studies}
 
 
@@ -123,7 +121,7 @@ class TestPresets:
         Draft202012Validator(docs.schema()).validate(ours)
         plan = load(ours)
         assert plan.config.run == run
-        assert set(plan.studies) >= (DEPTH_STUDIES if run == "laptop" else READ)
+        assert set(plan.studies) >= READ
         assert plan.cells == load(snakemakes).cells
 
     def test_each_file_is_valid_for_an_editor(self, run):

@@ -179,7 +179,13 @@ class Plan:
 
 
 def load(settings: Mapping[Any, Any]) -> Plan:
-    """Check `settings` and expand the studies. Raises ConfigError that lists every problem."""
+    """Check `settings` and expand the studies, but those set to null.
+
+    Raises ConfigError that lists every problem.
+    """
+    if isinstance(studies := settings.get("studies"), Mapping):
+        asked = {name: study for name, study in studies.items() if study is not None}
+        settings = {**settings, "studies": asked}
     try:
         config = Config.model_validate(settings)
     except ValidationError as error:

@@ -51,8 +51,8 @@ A configuration says what to train, on which images, and how to look at the resu
 
 | file | run | for |
 | --- | --- | --- |
-| [`config.yaml`](../config.yaml) | `laptop` | the figures of depth on a laptop, no network needed |
-| [`config/laptop_full.yaml`](laptop_full.yaml) | `laptop_full` | every figure on a laptop |
+| [`config.yaml`](../config.yaml) | `laptop` | every figure on a laptop, no network needed |
+| [`config/own_image.yaml`](own_image.yaml) | `own_image` | the same on an image of your own |
 | [`config/paper.yaml`](paper.yaml) | `paper` | the paper's grids and budgets; GPU or cluster |
 | [`config/smoke.yaml`](smoke.yaml) | `smoke` | every figure, tiny: does the whole chain run? |
 
@@ -70,7 +70,7 @@ and complete keys as you type, by [the JSON schema](../{schema}).
 
 `config.yaml` comes first, then each `--configfile` in order, then `--config`; what comes later
 wins. Mappings merge key by key. Everything else, lists too, is replaced. A key can be changed but
-not taken away, so settings that presets vary belong into a study's axes and not into its base; and
+not taken away (but a study can: set it to null), so settings that presets vary belong into a study's axes and not into its base; and
 an override that names another optimizer or network replaces the name only: settings that the new
 kind does not know are refused by name, not dropped.
 
@@ -172,7 +172,12 @@ def schema() -> dict[str, Any]:
         part.pop("required", None)
         part["properties"] = {key: part["properties"][key] for key in keys_of(model)}
     definitions = {**config.pop("$defs"), **parts}
-    config["properties"]["studies"]["additionalProperties"] = False
+    studies = config["properties"]["studies"]
+    studies["additionalProperties"] = False
+    studies["patternProperties"] = {
+        name: {"anyOf": [study, {"type": "null"}]}
+        for name, study in studies["patternProperties"].items()
+    }
     study = definitions["Study"]["properties"]
     study["axes"] |= {"properties": _axes(parts), "additionalProperties": False}
     for some_cell in (config["properties"]["defaults"], study["base"]):

@@ -61,7 +61,7 @@ STUDIES = sorted({name for figure in FIGURES.values() for name in figure.studies
 CROWDED = [name for name, figure in FIGURES.items() if figure.shows and name != "theorem1"]
 
 
-@pytest.mark.parametrize("preset", ["", "smoke", "laptop_full", "paper"])
+@pytest.mark.parametrize("preset", ["", "smoke", "paper"])
 def test_every_figure_of_every_preset_can_be_drawn(preset):
     files = [ROOT / "config.yaml", *([ROOT / f"config/{preset}.yaml"] if preset else [])]
     found = Targets(load(read(files)))
