@@ -69,10 +69,10 @@ and complete keys as you type, by [the JSON schema](../{schema}).
 ## How files merge
 
 `config.yaml` comes first, then each `--configfile` in order, then `--config`; what comes later
-wins. Mappings merge key by key. Everything else, lists too, is replaced. A key can be changed but
-not taken away (but a study can: set it to null), so settings that presets vary belong into a study's axes and not into its base; and
-an override that names another optimizer or network replaces the name only: settings that the new
-kind does not know are refused by name, not dropped.
+wins. Mappings merge key by key. Everything else, lists too, is replaced. A study set to null is
+left out. A key can be changed but not taken away, so settings that presets vary belong into a
+study's axes and not into its base; and an override that names another optimizer or network replaces
+the name only: settings that the new kind does not know are refused by name, not dropped.
 
 ## Studies and axes
 
