@@ -135,10 +135,15 @@ def _edges(groups: Sequence[str]) -> list[float]:
     return edges
 
 
-def draw_grid(figure: Figure, grid: Grid, left: float, top: float, tile: float) -> Axes:
-    """Draw `grid` with its labels' upper left corner at (`left`, `top`) inches; tiles in inches."""
+def draw_grid(
+    figure: Figure, grid: Grid, left: float, top: float, tile: float, labels: float
+) -> Axes:
+    """Draw `grid` with its upper left corner at (`left`, `top`) inches.
+
+    `tile` and `labels` are the sides of a tile and the width left for the rows' labels, in inches.
+    """
     across, down = grid.across, grid.down
-    place = (left + grid.labels, top + grid.header, across * tile, down * tile)
+    place = (left + labels, top + grid.header, across * tile, down * tile)
     axes = layout.add_axes(figure, *place)
     axes.axis("off")
     for row, y in zip(grid.rows, grid.tops, strict=True):

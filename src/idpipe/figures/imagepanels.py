@@ -21,10 +21,11 @@ BETWEEN = 0.1
 
 @dataclass(frozen=True)
 class Plan:
-    """Where grids stand: the tiles' side, each grid's upper left corner and the page, in inches."""
+    """Where grids stand: the tiles' side, each grid's corner and labels, the page, in inches."""
 
     tile: float
-    places: Sequence[tuple[float, float]]
+    places: Sequence[tuple[float, float, float]]
+    """Left, top and the width of the rows' labels."""
     width: float
     height: float
 
@@ -46,8 +47,8 @@ def panels_figure(grids: Sequence[Grid], notes: list[str], side_by_side: bool = 
         notes = [*notes, f"Of each kind of evaluation image the first {THIN} are shown."]
         plan = _planned(grids, notes, side_by_side)
     figure = layout.new_figure(plan.height, notes, plan.width)
-    for grid, (left, top) in zip(grids, plan.places, strict=True):
-        draw_grid(figure, grid, left, top, plan.tile)
+    for grid, (left, top, labels) in zip(grids, plan.places, strict=True):
+        draw_grid(figure, grid, left, top, plan.tile, labels)
     return figure
 
 
@@ -74,7 +75,7 @@ def _beside(grids: Sequence[Grid], room: float) -> Plan:
     )
     places, left = [], 0.0
     for grid in grids:
-        places.append((left, header - grid.header))
+        places.append((left, header - grid.header, grid.labels))
         left += grid.labels + grid.across * tile + BETWEEN
     height = header + max(grid.down for grid in grids) * tile + MARGIN
     return Plan(tile, places, max(MIN_WIDTH, left - BETWEEN + MARGIN), height)
@@ -92,7 +93,7 @@ def _below(grids: Sequence[Grid], room: float) -> Plan:
     )
     places, top = [], 0.0
     for grid in grids:
-        places.append((labels - grid.labels, top))
+        places.append((0.0, top, labels))
         top += grid.header + grid.down * tile + BETWEEN
     width = max(MIN_WIDTH, labels + across * tile + MARGIN)
     return Plan(tile, places, width, top - BETWEEN + MARGIN)

@@ -77,7 +77,7 @@ def theorem1(results: Results, style: FigureStyle) -> Figure:
         top = number * height + TITLE
         letter = f"({'abc'[number]}) " if len(blocks) > 1 else ""
         layout.add_text(figure, 0.04, top, letter + block.title, va="bottom", fontweight="bold")
-        axes = draw_grid(figure, block.grid, 0.0, top, tile)
+        axes = draw_grid(figure, block.grid, 0.0, top, tile, block.grid.labels)
         _write_numbers(axes, block, down, tile, style)
     return figure
 
