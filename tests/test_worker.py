@@ -2,9 +2,12 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -18,7 +21,7 @@ SLOW = "import os, time\ntime.sleep(0.2)\nIMPORTED_BY = os.getpid()\n"
 STARTER = """
 import sys
 from idpipe import worker
-print(worker.start(["slow"]), flush=True)
+print(worker.start(sys.argv[1:]), flush=True)
 sys.stdin.read()
 """
 
@@ -34,17 +37,20 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     return {**inherited, "PYTHONPATH": os.pathsep.join([str(folder), *sys.path[1:]]), **more}
 
 
-@pytest.fixture
-def started(folder):
-    """A process that has started a worker, and the worker's address."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", STARTER],
-        env=environment(folder),
+def starter(folder: Path, *modules: str, **given) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", STARTER, *modules],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        **{"env": environment(folder), **given},
     )
-    with process:
+
+
+@pytest.fixture
+def started(folder):
+    """A process that has started a worker, and the worker's address."""
+    with starter(folder, "slow") as process:
         yield process, process.stdout.readline().strip()
         process.kill()
 
@@ -122,6 +128,18 @@ time.sleep(60)
 """
 
 
+SAVE = """
+import pathlib, signal, time
+def leave(number, frame):
+    time.sleep(0.5)
+    pathlib.Path("saved").touch()
+    raise SystemExit(9)
+signal.signal(signal.SIGTERM, leave)
+pathlib.Path("ready").touch()
+time.sleep(60)
+"""
+
+
 def wait_for(path: Path) -> None:
     for _ in range(1000):
         if path.exists():
@@ -168,3 +186,150 @@ def test_processor_time_of_the_scripts_counts_for_the_one_that_started_the_worke
 def test_an_address_in_the_environment_is_kept(monkeypatch):
     monkeypatch.setenv(worker.ADDRESS, "")
     assert worker.start(["no_such_module"]) == ""
+
+
+@pytest.mark.parametrize("number", worker.SIGNALS)
+def test_a_signal_to_the_waiting_process_waits_until_the_script_has_saved(folder, started, number):
+    process = script(folder, SAVE, started[1])
+    wait_for(folder / "ready")
+    process.send_signal(number)
+    # Its streams stay open in the script: what counts is when the waiting process ends.
+    assert process.wait(timeout=20) == 128 + number
+    assert (folder / "saved").exists()
+    assert process.communicate() == ("", "")
+
+
+def test_a_script_that_ends_well_in_spite_of_a_signal_has_ended_well(folder, started):
+    process = script(folder, SAVE.replace("(9)", "(0)"), started[1])
+    wait_for(folder / "ready")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 0
+    process.communicate()
+
+
+def test_the_worker_waits_for_a_script_that_saves(folder, started):
+    process, address = started
+    waiting = script(folder, SAVE, address)
+    wait_for(folder / "ready")
+    waiting.kill()
+    process.stdin.close()
+    assert process.wait(timeout=20) == 0
+    assert (folder / "saved").exists()
+    waiting.communicate()
+
+
+def answered_by(folder: Path, *answers: bytes) -> tuple[int, str, str]:
+    """Status and output of a script whose worker answers so, and then dies."""
+    address = str(folder / "fake")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen()
+
+        def answer():
+            connection, _ = listener.accept()
+            with connection:
+                for text in answers:
+                    connection.recv(2**20)
+                    connection.sendall(text)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        process = script(folder, "print('ran')", address)
+        out, err = process.communicate(timeout=20)
+        thread.join()
+    return process.returncode, out, err
+
+
+def test_a_script_runs_by_itself_where_the_worker_dies_before_it_took_it(folder):
+    assert answered_by(folder) == (0, "ran\n", "")
+    (folder / "fake").unlink()
+    status, out, err = answered_by(folder, worker.TAKEN)
+    assert (status, out) == (1, "") and "killed" in err
+
+
+def test_a_module_that_cannot_be_loaded_is_told_and_left_out(folder):
+    (folder / "broken.py").write_text("raise ValueError('no\\nuse')")
+    with starter(folder, "broken", "slow", stderr=subprocess.PIPE) as process:
+        address = process.stdout.readline().strip()
+        out, err = script(folder, WHERE, address, COLOUR="blue").communicate(timeout=20)
+        process.stdin.close()
+        said = process.stderr.read()
+    assert (out, err) == (f"True {folder} blue\n", "")
+    assert said == "broken cannot be loaded beforehand: ValueError('no\\nuse')\n"
+
+
+def test_a_file_of_the_working_directory_is_no_module_of_the_worker(folder):
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere/slow.py").write_text("IMPORTED_BY = 0")
+    with starter(folder, "slow", cwd=folder / "elsewhere") as process:
+        address = process.stdout.readline().strip()
+        out, _ = script(folder, WHERE, address, COLOUR="blue").communicate(timeout=20)
+        process.stdin.close()
+    assert out == f"True {folder} blue\n"
+
+
+def test_a_request_cut_short_ends_its_process_alone(folder, started):
+    _, address = started
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(address)
+        connection.sendall(b'{"script": ')
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(20)
+        assert connection.recv(1) == b""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(address)
+        connection.sendall(b"no request\n")
+        connection.settimeout(20)
+        assert connection.recv(1) == b""
+    assert Path(address).exists()
+    out, _ = script(folder, WHERE, address, COLOUR="blue").communicate(timeout=20)
+    assert out == f"True {folder} blue\n"
+
+
+@pytest.mark.parametrize("broken", ["long", "missing", "no_process"])
+def test_where_no_worker_can_start_the_run_goes_on(tmp_path, monkeypatch, capsys, broken):
+    def refuse(*args, **kwargs):
+        raise OSError("no process")
+
+    place = tmp_path / ("x" * 100 if broken == "long" else "here")
+    if broken != "missing":
+        place.mkdir()
+    if broken == "no_process":
+        monkeypatch.setattr(subprocess, "Popen", refuse)
+    monkeypatch.delenv(worker.ADDRESS, raising=False)
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    assert worker.start([]) == ""
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "no worker could start" in said
+    assert not place.exists() or not list(place.iterdir())
+
+
+def test_where_no_process_can_be_had_the_script_runs_by_itself(folder, monkeypatch):
+    def fork():
+        raise OSError("Cannot allocate memory")
+
+    reading, writing = os.pipe()
+    address = str(folder / "socket")
+    monkeypatch.setattr(os, "fork", fork)
+    monkeypatch.setattr(worker, "_reap", lambda: os.close(writing))
+    before = signal.getsignal(signal.SIGINT)
+    with socket.socket(socket.AF_UNIX) as listener, os.fdopen(reading) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        listener.bind(address)
+        listener.listen()
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(address)
+            worker.serve(listener, [])
+            connection.settimeout(20)
+            assert connection.recv(1) == b""
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_warning_about_threads_is_not_told(monkeypatch):
+    def fork():
+        text = "This process (pid=1) is multi-threaded, use of fork() may lead to deadlocks"
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        return 7
+
+    monkeypatch.setattr(os, "fork", fork)
+    assert worker._fork() == 7

@@ -88,10 +88,18 @@ def test_the_tables_hold_every_cell(done):
     assert {path.name for path in (done / "results/cells").iterdir()} == set(cells["cell_id"])
 
 
+def in_the_worker(folder: Path) -> set[bool]:
+    """Whether jobs ran in the worker, as their logs tell."""
+    logs = list((folder / "results/logs").rglob("*.log"))
+    assert len(logs) > 10
+    return {log.read_text().rstrip().endswith("in the worker") for log in logs}
+
+
 def test_jobs_give_the_same_by_themselves_as_by_the_worker(done, tmp_path, monkeypatch):
     monkeypatch.setenv(ADDRESS, "")
     result = snakemake(tmp_path, tiny(), "fig14", "fig19")
     assert result.returncode == 0, result.stdout + result.stderr
+    assert in_the_worker(done) == {True} and in_the_worker(tmp_path) == {False}
     names = ["weights.safetensors", "history.parquet", "eval-*/*.parquet", "eval-*/*.npz"]
     files = [path for name in names for path in (tmp_path / "results/cells").glob(f"fcn*/{name}")]
     assert len(files) == 4 * (2 + 4)
@@ -101,7 +109,7 @@ def test_jobs_give_the_same_by_themselves_as_by_the_worker(done, tmp_path, monke
 
 def test_a_log_ends_with_what_the_job_took(done):
     (log,) = (done / "results/logs/train").glob("cnn-d02*.log")
-    took = r"took [\d.]+ s, [\d.]+ s of processor time, at most \d+ MiB"
+    took = r"took [\d.]+ s, [\d.]+ s of processor time, at most \d+ MiB, in the worker"
     assert re.fullmatch(took, log.read_text().splitlines()[-1])
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from idpipe import worker
 from idpipe.errors import IdpipeError
 
 
@@ -18,8 +19,9 @@ from idpipe.errors import IdpipeError
 def job(name: str, log: Path | str) -> Iterator[Callable[[str], None]]:
     """Yield a function that shows a line on the terminal and keeps it in `log`.
 
-    The last line kept is what the job took. An error a user can act on ends the process with its
-    message alone; of any other the whole traceback is shown and kept.
+    The last line kept is what the job took, and whether in a child of `idpipe.worker`. An error a
+    user can act on ends the process with its message alone; of any other the whole traceback is
+    shown and kept.
     """
     start, before = time.monotonic(), time.process_time()
     logger = logging.getLogger(name)
@@ -40,4 +42,5 @@ def job(name: str, log: Path | str) -> Iterator[Callable[[str], None]]:
         seconds, processor = time.monotonic() - start, time.process_time() - before
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10  # Linux counts KiB
         took = f"took {seconds:.2f} s, {processor:.2f} s of processor time, at most {peak:.0f} MiB"
+        took += ", in the worker" if worker.in_worker() else ""
         kept.emit(logger.makeRecord(name, logging.INFO, "", 0, took, (), None))
