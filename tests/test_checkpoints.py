@@ -270,10 +270,62 @@ def test_no_checkpoint_is_no_news(tmp_path):
 
 def test_what_killed_writers_left_is_deleted(saved):
     cell, path = saved
-    (path.parent / ".state.safetensors.x.tmp").write_bytes(b"half")
+    left, fresh = (path.parent / f".state.safetensors.{name}.tmp" for name in "xy")
+    for file, age in ((left, 2 * 3600), (fresh, 1800), (path, 2 * 3600)):
+        file.touch()
+        os.utime(file, (time.time() - age,) * 2)
     state, _ = load(cell, path)
     assert state is not None
-    assert list(path.parent.iterdir()) == [path]
+    assert set(path.parent.iterdir()) == {path, fresh}, "another process may still write it"
+
+
+def change(path: Path, edit) -> None:
+    """Write a checkpoint anew, sound, with its facts and tensors edited."""
+    facts, tensors = checkpoints._read(path)
+    facts.pop("tensors")
+    edit(facts, tensors)
+    checkpoints._write(path, facts, tensors)
+
+
+def without(name: str):
+    return lambda facts, tensors: tensors.pop(name)
+
+
+def with_tensor(name: str, value):
+    return lambda facts, tensors: tensors.update({name: value(tensors[name])})
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        (without("stack.params.bias.1"), "params.bias.1"),
+        (without("stack.optimizer.memory.1.0"), "optimizer.memory.1.0"),
+        (without("stack.window"), "window"),
+        (without("mse"), "mse"),
+        (with_tensor("stack.params.weight.0", lambda old: old[:, :-1]), "params.weight.0 is"),
+        (with_tensor("stack.params.weight.0", torch.Tensor.double), "float64"),
+        (with_tensor("stack.window", lambda old: old[:, :-1]), "window is"),
+        (with_tensor("history.lr", lambda old: old[:-1]), "learning curves"),
+        (lambda facts, tensors: facts["state"].update(replicates=[0, 1, 7]), "replicates"),
+        (lambda facts, tensors: facts["state"].update(replicates=[0, 1]), "replicates"),
+        (lambda facts, tensors: facts["state"].update(replicates=[]), "replicates"),
+    ],
+)
+def test_a_sound_one_that_does_not_fit_is_refused_aloud(saved, edit, told):
+    cell, path = saved
+    change(path, edit)
+    state, said = load(cell, path)
+    assert state is None
+    assert len(said) == 1 and "refused" in said[0] and told in said[0]
+
+
+def test_it_says_that_it_goes_on_with_other_rounding(saved):
+    cell, path = saved
+    change(path, lambda facts, tensors: facts.update(rounding="torch 9 on a slide rule"))
+    state, said = load(cell, path)
+    assert state is not None
+    assert len(said) == 2 and "torch 9 on a slide rule" in said[1]
+    assert f"torch {torch.__version__}" in said[1]
 
 
 def test_a_failed_write_is_told_and_costs_nothing(saved, monkeypatch, whole):
@@ -554,6 +606,13 @@ def test_a_damaged_checkpoint_costs_time_only(short, digits, tmp_path):
     assert "refused" in said[0] and str(path) in said[0] and cell.cell_id in said[0]
     assert same_files(folder, tmp_path / "whole/cells" / cell.cell_id)
     assert not path.parent.exists()
+
+
+def test_the_status_names_the_code_that_ran(short, digits, monkeypatch):
+    cell, folder = short
+    monkeypatch.setattr(jobs, "_commit", lambda: "edited since")
+    jobs.train(cell, digits, folder, lambda line: None)
+    assert store.read_json(folder / "status.json")["commit"] == jobs.COMMIT != "edited since"
 
 
 def test_a_signal_after_the_last_step_costs_no_result(short, digits, monkeypatch):

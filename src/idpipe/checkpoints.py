@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import shutil
 import signal
 import threading
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -27,7 +29,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from idpipe import store
+from idpipe import nets, optim, store
 from idpipe.cells import Cell
 from idpipe.engine import History, Outcome, State, Training
 from idpipe.errors import IdpipeError, StoreError
@@ -39,6 +41,8 @@ SECONDS = "IDPIPE_CHECKPOINT_SECONDS"
 USUAL_SECONDS = 300.0
 SHARE = 0.02
 """Writing checkpoints takes at most about this share of the time, however large they are."""
+LEFTOVER_SECONDS = 3600.0
+"""Age from which a file that was never finished is taken for that of a killed process."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 """Signals that ask to save and end; the exit status is 128 and the signal's number."""
 
@@ -95,6 +99,7 @@ class Checkpoint:
             facts, tensors = _read(self.path)
             _check(facts, self.cell)
             state = _state(facts["state"], tensors)
+            _check_fit(state, self.cell)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, SafetensorError, StoreError) as error:
@@ -104,16 +109,19 @@ class Checkpoint:
         self.devices = list(dict.fromkeys([*facts["devices"], *self.devices]))
         again = f", restart {state.restart}" if state.restart else ""
         self.show(f"{self.cell.cell_id}: goes on from step {state.step:,}{again} ({self.path})")
+        if facts["rounding"] != rounding():
+            self.show(
+                f"{self.cell.cell_id}: the last digits may differ, for it goes on with {rounding()}"
+                f" and was saved with {facts['rounding']}"
+            )
         return state
 
     def _sweep(self) -> None:
-        """Delete what processes left that were killed while they wrote.
-
-        A live one that writes at this moment says that it could not, and goes on.
-        """
+        """Delete what processes left that were killed while they wrote, long ago."""
         for file in self.path.parent.glob("*"):
-            if file != self.path:
-                with suppress(OSError):
+            with suppress(OSError):
+                old = time.time() - file.stat().st_mtime > LEFTOVER_SECONDS
+                if old and file != self.path:
                     file.unlink()
 
     @contextmanager
@@ -161,6 +169,7 @@ class Checkpoint:
             "cell": self.cell.canonical(),
             "seconds": self.seconds,
             "devices": self.devices,
+            "rounding": rounding(),
             "state": facts,
         }
         try:
@@ -178,6 +187,18 @@ class Checkpoint:
         shutil.rmtree(self.path.parent, ignore_errors=True)
 
 
+@cache
+def rounding() -> str:
+    """What decides how this process rounds: the versions of torch and of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    processor = models[0] if models else platform.processor() or platform.machine()
+    return f"torch {torch.__version__} on {processor}"
+
+
 def _check(facts: Mapping[str, Any], cell: Cell) -> None:
     if facts["format"] != FORMAT:
         raise StoreError(f"checkpoint format {facts['format']}, this is format {FORMAT}")
@@ -189,6 +210,43 @@ def _check(facts: Mapping[str, Any], cell: Cell) -> None:
             f"engine version {theirs['engine_version']}, this is version {ours['engine_version']}"
         )
     raise StoreError("it is of another cell")
+
+
+def _check_fit(state: State, cell: Cell) -> None:
+    """Raise StoreError where a training of `cell` could not go on from `state`."""
+    ended = [attempt.replicate for attempt in state.attempts]
+    if not state.replicates or {*state.replicates, *ended} != set(range(cell.replicates)):
+        raise StoreError("does not fit: its replicates are not the cell's")
+    shapes, dtype, count = (
+        nets.param_shapes(cell),
+        nets.DTYPES[cell.precision],
+        len(state.replicates),
+    )
+    params = {
+        name: torch.empty(count, *shape, dtype=dtype, device="meta")
+        for name, shape in shapes.items()
+    }
+    trained = [params[name] for name in nets.trainable(cell, params)]
+    memory = optim.Optimizer(cell, trained).tensors()
+    expected = {f"params.{name}": value for name, value in params.items()}
+    expected |= {f"optimizer.{name}": value for name, value in memory.items()}
+    expected["window"] = torch.empty(len(state.tensors["window"]), count, dtype=dtype)
+    _compare(state.tensors, expected)
+    for attempt in state.attempts:
+        if attempt.params:
+            _compare(attempt.params, {name: value[0] for name, value in params.items()})
+    if len({len(getattr(state.history, column)) for column in HISTORY}) > 1:
+        raise StoreError("does not fit: the columns of its learning curves differ in length")
+
+
+def _compare(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    if list(found) != list(expected):
+        names = ", ".join(sorted(found.keys() ^ expected.keys()))
+        raise StoreError(f"does not fit: other tensors than this version keeps ({names})")
+    for name, value in expected.items():
+        ours, theirs = (f"{one.dtype} {list(one.shape)}" for one in (value, found[name]))
+        if ours != theirs:
+            raise StoreError(f"does not fit: {name} is {theirs}, not {ours}")
 
 
 def _packed(state: State) -> tuple[dict[str, Any], dict[str, Tensor]]:

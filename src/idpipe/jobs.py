@@ -96,7 +96,7 @@ def _status(cell: Cell, trained: Trained, checkpoint: Checkpoint) -> dict[str, o
         "machine": platform.machine(),
         "versions": {name: importlib.metadata.version(name) for name in ("torch", "numpy")}
         | {"python": platform.python_version(), "idpipe": __version__},
-        "commit": _commit(),
+        "commit": COMMIT,
     }
 
 
@@ -122,6 +122,10 @@ def _commit() -> str | None:
         return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+# Asked on import: what runs is the code as it was then, whatever has been edited since.
+COMMIT = _commit()
 
 
 def read_params(folder: Path) -> Params:

@@ -124,6 +124,16 @@ def _draw(cell: Cell, replicate: int, restart: int) -> Params:
     return params
 
 
+def param_shapes(cell: Cell) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a cell's parameters, in order, without the replicate axis."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer, shape in enumerate(cell.weight_shapes):
+        shapes[f"weight.{layer}"] = shape
+        if cell.net.bias:
+            shapes[f"bias.{layer}"] = shape[:1]
+    return shapes
+
+
 def trainable(cell: Cell, params: Params) -> list[str]:
     """Names of the parameters that train: all, or the bottom layer's (Appendix E.2)."""
     if cell.train_layers == "all":
