@@ -292,6 +292,21 @@ class TestMemory:
         assert net.workspace(1, 4) == 16 * (2 * (3 + 1) + 3)
         assert FCN(depth=3, width=5).workspace(1, 4) == 2 * (5 + 5 + 16)
 
+    def test_counts_the_transforms_of_the_layers_that_have_them(self):
+        # At depth 1 the width is unused: 1 channel in, 1 out, which goes by transform.
+        net = CNN(depth=1, width=128, kernel=17)
+        assert net.transforms(1, 28, 1) == (2 + 2) * 36**2
+        assert CNN(depth=3, width=128, kernel=17).transforms(1, 28, 1) == 0
+        assert CNN(depth=3, width=32, kernel=17).transforms(1, 28, 1) > 2 * 32**2 * 36**2
+
+    def test_evaluation_counts_the_sizes_that_are_shown(self):
+        large = cell(net={"depth": 3, "width": 128, "kernel": 57})
+        held = large.evaluation_bytes([7, 112])
+        assert held > 3 * 4 * (2 * 128**2 + 2 * 64 * 128) * 140**2 > large.memory_bytes
+        assert held > 4 * large.evaluation_bytes([7])
+        fcn = cell(net={"arch": "fcn", "depth": 3})
+        assert fcn.evaluation_bytes([7, 112]) == fcn.evaluation_bytes([]) < fcn.memory_bytes
+
 
 class TestSeeds:
     def test_depend_on_every_part(self):

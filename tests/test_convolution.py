@@ -50,6 +50,13 @@ def test_taps_beyond_the_image_are_left_alone():
     assert (grad[..., reached] != 0).all()
 
 
+def test_a_second_derivative_is_refused():
+    x, weight, _ = made_up(5, 15, torch.float64)
+    (grad,) = torch.autograd.grad(convolve(x, weight).square().sum(), weight, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        grad.square().sum().backward()
+
+
 def test_small_kernels_go_the_direct_way():
     given = made_up(8, 13, torch.float32)
     assert torch.equal(convolve(*given), direct(*given))

@@ -244,6 +244,16 @@ def test_layers_are_looked_at_where_a_figure_asks_for_it(layered):
         assert ({"layers.parquet", "layers.npz"} <= names) == (cell_id not in members["another"])
 
 
+def test_no_initial_weights_are_drawn_to_classify_by_trained_ones(layered, tmp_path, monkeypatch):
+    (cell_id,) = layered.analysed("classifier-untrained")
+    source = layered.layout.source(next(iter(layered.sources)))
+    spec, folder = layered.config.probes, layered.layout.cell(cell_id)
+    monkeypatch.setattr(nets, "initial_params", lambda *args: 1 / 0)
+    jobs.classify(folder, source, spec, tmp_path, "trained")
+    with pytest.raises(ZeroDivisionError):
+        jobs.classify(folder, source, spec, tmp_path, "untrained")
+
+
 def test_the_table_of_layers_holds_what_was_asked_for(layered, tmp_path):
     analysed = {name: layered.analysed(name) for name in ANALYSIS_FILES}
     tables.collect(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -21,7 +21,11 @@ from idpipe.optimizer_specs import SGD, Optimizer, Schedule
 from idpipe.specs import AtLeastZero, NonNegative, Positive, Seed, Spec
 
 ENGINE_VERSION = 1
-"""Part of every cell id. Bump it when the same cell would train to other numbers."""
+"""Part of every cell id. Bump it when the same cell would train to other numbers, beyond rounding:
+two versions of torch, or two processors, round differently too."""
+
+IMAGES_AT_ONCE = 64
+"""Images of a forward pass in evaluation."""
 
 
 class Failure(Spec):
@@ -108,9 +112,16 @@ class Cell(Spec):
         images = self.batch_size if examples == "all" else min(len(examples), self.batch_size)
         number = 8 if self.precision == "float64" else 4
         work = self.net.workspace(self.data.channels, self.data.size) * images
-        work += self.net.transforms(self.data.channels, self.data.size)
+        work += self.net.transforms(self.data.channels, self.data.size, images)
         training = number * self.replicates * (4 * self.parameters + work)
         return training + (4 + number) * self._pixels_held
+
+    def evaluation_bytes(self, sizes: Sequence[int]) -> int:
+        """Estimated peak of a forward pass on `IMAGES_AT_ONCE` images, of other sizes too."""
+        shown = [self.data.size, *(sizes if self.net.convolutional else [])]
+        work = max(self.net.layer_workspace(self.data.channels, s, IMAGES_AT_ONCE) for s in shown)
+        number = 8 if self.precision == "float64" else 4
+        return number * self.replicates * (2 * self.parameters + work)
 
     @property
     def _pixels_held(self) -> int:

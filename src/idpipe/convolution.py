@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from idpipe.transforms import pays, transform_length
@@ -88,6 +89,7 @@ class _Transformed(torch.autograd.Function):
         return _image(product, ctx.length, (0, 0), ctx.shape)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Gradients of x and weight from that of the output [n, e, o, h, w]."""
         x_waves, w_waves = ctx.saved_tensors

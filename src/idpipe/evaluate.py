@@ -11,14 +11,12 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from idpipe import nets
-from idpipe.cells import Cell
+from idpipe.cells import IMAGES_AT_ONCE, Cell
 from idpipe.engine import placed
 from idpipe.metrics import correlation, mse
 from idpipe.nets import Params
 from idpipe.pixels import resize
 from idpipe.probes import ProbeSet
-
-IMAGES_AT_ONCE = 64
 
 
 @torch.no_grad()

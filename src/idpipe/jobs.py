@@ -159,7 +159,8 @@ def analyse(folder: Path, probe_file: Path, out: Path) -> None:
     rows: list[pd.DataFrame] = []
     found: list[dict[str, np.ndarray]] = []
     places: dict[str, np.ndarray] = {}
-    for cell, replicate, params, initial in _replicates(folder):
+    for cell, replicate, params, restart in _replicates(folder):
+        initial = nets.initial_params(cell, [replicate], restart)
         rows.append(layerwise.distance_rows(cell, replicate, params, initial))
         found.append(layerwise.pictures(cell, replicate, params, initial, probe_set, device))
     for name, counts in (("viewed", layerwise.VIEWED), ("viewed_resized", layerwise.RESIZED)):
@@ -182,22 +183,23 @@ def classify(folder: Path, source: Path, spec: ProbeSpec, out: Path, state: str)
     )
     device = engine.choose_device()
     rows: list[pd.DataFrame] = []
-    for cell, replicate, params, initial in _replicates(folder):
+    for cell, replicate, params, restart in _replicates(folder):
+        current = params
         if state == "untrained":
             rows.append(layerwise.chance_row(cell, replicate, few[1]))
-        current = params if state == "trained" else initial
+            current = nets.initial_params(cell, [replicate], restart)
         rows.append(layerwise.error_rows(cell, replicate, current, state, few, device))
     path = out / f"classifier-{state}.parquet"
     store.write_parquet(path, tables.LAYERS.conform(pd.concat(rows)))
 
 
-def _replicates(folder: Path) -> Iterator[tuple[Cell, int, Params, Params]]:
-    """Cell, replicate, its parameters after training and before it, one replicate at a time."""
+def _replicates(folder: Path) -> Iterator[tuple[Cell, int, Params, int]]:
+    """Cell, replicate, its parameters and restarts, one replicate at a time."""
     cell, params = store.read_cell(folder), read_params(folder)
     for told in store.read_json(folder / "status.json")["replicates"]:
         replicate, restart = told["replicate"], told["restart"]
         own = {name: value[[replicate]] for name, value in params.items()}
-        yield cell, replicate, own, nets.initial_params(cell, [replicate], restart)
+        yield cell, replicate, own, restart
 
 
 def run_cell(targets: Targets, cell_id: str, show: Callable[[str], None]) -> None:

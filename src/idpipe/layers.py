@@ -14,14 +14,13 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from idpipe import nets
-from idpipe.cells import Cell
+from idpipe.cells import IMAGES_AT_ONCE, Cell
 from idpipe.engine import placed
 from idpipe.net_specs import CNN, FCN
 from idpipe.nets import Params
 from idpipe.pixels import resize, standardize
 from idpipe.sources import Split
 
-IMAGES_AT_ONCE = 64
 FLAT = 1e-5
 """A view whose range is below this share of its largest value holds rounding alone: it is flat."""
 

@@ -53,9 +53,13 @@ class FCN(Spec):
         """Numbers a forward and backward pass of one image holds beside the weights."""
         return 2 * ((self.depth - 1) * self.width + channels * size**2)
 
-    def transforms(self, channels: int, size: int) -> int:
+    def transforms(self, channels: int, size: int, images: int) -> int:
         """None: matrix products need no Fourier transform."""
         return 0
+
+    def layer_workspace(self, channels: int, size: int, images: int) -> int:
+        """Numbers that a forward pass holds at once beside the weights, at its largest layer."""
+        return images * max(sum(shape) for shape in self.weight_shapes(channels, size))
 
     @property
     def slug(self) -> str:
@@ -89,13 +93,25 @@ class CNN(Spec):
         fan_in = (self.width if self.depth > 1 else channels) * self.kernel**2
         return (2 * ((self.depth - 1) * self.width + channels) + fan_in) * size**2
 
-    def transforms(self, channels: int, size: int) -> int:
-        """Numbers in the Fourier transforms of the weights and of their gradients."""
-        if not pays(self.kernel, self.width):
-            return 0
-        shapes = self.weight_shapes(channels, size)
-        pairs = sum(out * into for out, into, *_ in shapes)
-        return 2 * pairs * transform_length(size, self.kernel) ** 2
+    def transforms(self, channels: int, size: int, images: int) -> int:
+        """Numbers in the Fourier transforms of the weights, their gradients, and the images."""
+        length = transform_length(size, self.kernel)
+        return sum(
+            (2 * out * into + images * (out + into)) * length**2
+            for out, into, *_ in self.weight_shapes(channels, size)
+            if pays(self.kernel, max(out, into))
+        )
+
+    def layer_workspace(self, channels: int, size: int, images: int) -> int:
+        """Numbers that a forward pass holds at once beside the weights, at its largest layer."""
+        length = transform_length(size, self.kernel)
+        return max(
+            # Transforms of both factors, reordered for their product; the padded images.
+            (2 * out * into + 3 * images * (out + into)) * length**2
+            if pays(self.kernel, max(out, into))
+            else 2 * images * (out + into) * size**2
+            for out, into, *_ in self.weight_shapes(channels, size)
+        )
 
     @property
     def slug(self) -> str:

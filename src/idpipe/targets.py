@@ -43,6 +43,7 @@ class Targets:
     def __init__(self, plan: Plan) -> None:
         self.plan, self.config = plan, plan.config
         self.layout = Layout(Path(plan.config.results))
+        self._undrawable: dict[str, list[str]] = {}
 
     @cached_property
     def probe_sets(self) -> dict[str, ProbeTarget]:
@@ -101,11 +102,13 @@ class Targets:
 
         Empty too where the configuration lacks one of the studies.
         """
-        shows = () if self.lacking(name) else FIGURES[name].shows
-        return [
-            f"{error}{self._differing(study, error.cells)}"
-            for study, error in problems(shows, self._planned)
-        ]
+        if name not in self._undrawable:
+            shows = () if self.lacking(name) else FIGURES[name].shows
+            self._undrawable[name] = [
+                f"{error}{self._differing(study, error.cells)}"
+                for study, error in problems(shows, self._planned)
+            ]
+        return self._undrawable[name]
 
     def drawable(self, name: str) -> bool:
         """Whether the configuration has what a figure shows, and nothing it has no place for."""
@@ -114,7 +117,7 @@ class Targets:
     def refusals(self, names: Iterable[str]) -> list[str]:
         """A line for each reason why some of these figures cannot be drawn, or empty."""
         reasons: dict[str, list[str]] = {}
-        for name in names:
+        for name in dict.fromkeys(names):
             if keys := ", ".join(self.lacking(name)):
                 needs = f"needs {keys}, which the configuration does not have"
                 reasons.setdefault(needs, []).append(name)

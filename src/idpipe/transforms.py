@@ -1,4 +1,7 @@
-"""Which convolutions go by Fourier transform, and how long those are; no torch here."""
+"""Which convolutions go by Fourier transform, and how long those are; no torch here.
+
+Other thresholds here change how results round, and nothing else: no new `cells.ENGINE_VERSION`.
+"""
 
 from __future__ import annotations
 

@@ -80,9 +80,16 @@ def test_an_axis_without_a_place_is_named_by_its_key(name):
     found = targets(**{**studies, first: study(first, batch_size=[1, 2])})
     (said,) = found.undrawable(name)
     assert said.startswith(f"studies.{first}: ")
-    assert found.refusals(["table1", name, name]) == [f"{name}, {name} cannot be drawn: {said}"]
+    assert found.refusals(["table1", name, name]) == [f"{name} cannot be drawn: {said}"]
     assert said.endswith(f"They differ in studies.{first}.axes.batch_size")
     assert not found.drawable(name) and found.lacking(name) == []
+
+
+def test_a_figure_is_judged_once(monkeypatch):
+    found = targets(cnn_depth=study("cnn_depth"))
+    first = found.figure_analyses("fig05")
+    monkeypatch.setattr("idpipe.targets.problems", lambda *args: 1 / 0)
+    assert found.figure_analyses("fig05") == first != {}
 
 
 @pytest.mark.parametrize("name", [name for name in CROWDED if name != "theorem2"])

@@ -1,6 +1,12 @@
 """Evaluation: every replicate of a cell on its probe set, and what its single layers do."""
 
 
+def evaluation_mb(cell_id):
+    """MiB of a cell's networks, and of what they hold when shown images of every size."""
+    cell = PLAN.cells[cell_id]
+    return max(cell.memory_bytes, cell.evaluation_bytes(PLAN.config.probes.sizes)) // 2**20
+
+
 rule evaluate:
     input:
         spec=RESULTS / "cells/{cell}/cell.json",
@@ -13,7 +19,7 @@ rule evaluate:
         RESULTS / "logs/evaluate/{cell}-{probes}.log",
     threads: JOB_THREADS
     resources:
-        mem_mb=lambda wildcards: 1500 + PLAN.cells[wildcards.cell].memory_bytes // 2**20,
+        mem_mb=lambda wildcards: 1500 + evaluation_mb(wildcards.cell),
     params:
         correlation=PLAN.config.probes.correlation,
     message:
@@ -35,7 +41,7 @@ rule layers:
         RESULTS / "logs/layers/{cell}-{probes}.log",
     threads: JOB_THREADS
     resources:
-        mem_mb=lambda wildcards: 1500 + PLAN.cells[wildcards.cell].memory_bytes // 2**20,
+        mem_mb=lambda wildcards: 1500 + evaluation_mb(wildcards.cell),
     message:
         "looking at the layers of {wildcards.cell}"
     script:
@@ -57,7 +63,7 @@ rule classifier:
     priority: lambda wildcards: PLAN.cells[wildcards.cell].work
     threads: JOB_THREADS
     resources:
-        mem_mb=lambda wildcards: 3000 + PLAN.cells[wildcards.cell].memory_bytes // 2**20,
+        mem_mb=lambda wildcards: 3000 + evaluation_mb(wildcards.cell),
     params:
         probes=PLAN.config.probes.model_dump_json(),
     message:
