@@ -16,10 +16,8 @@ from idpipe.errors import IdpipeError
 
 
 @contextmanager
-def job(name: str, log: Path | str, append: bool = False) -> Iterator[Callable[[str], None]]:
+def job(name: str, log: Path | str) -> Iterator[Callable[[str], None]]:
     """Yield a function that shows a line on the terminal and keeps it in `log`.
-
-    With `append` what the log holds is kept, for it is of the same job, interrupted.
 
     The last line kept is what the job took, and whether in a child of `idpipe.worker`. An error a
     user can act on ends the process with its message alone; of any other the whole traceback is
@@ -29,7 +27,7 @@ def job(name: str, log: Path | str, append: bool = False) -> Iterator[Callable[[
     logger = logging.getLogger(name)
     logger.setLevel(logging.INFO)
     Path(log).parent.mkdir(parents=True, exist_ok=True)
-    kept = logging.FileHandler(log, mode="a" if append else "w")
+    kept = logging.FileHandler(log, mode="w")
     logger.addHandler(kept)
     logger.addHandler(logging.StreamHandler(sys.stderr))
     try:
