@@ -2,9 +2,12 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from idpipe.checkpoints import SECONDS
 from idpipe.figures.registry import FIGURES
 from idpipe.worker import ADDRESS
 
@@ -40,15 +44,21 @@ def tiny(**changes) -> dict:
     }
 
 
-def snakemake(folder: Path, settings: dict, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the repository's workflow in `folder` with `settings` as its config.yaml."""
+def command(folder: Path, settings: dict, *arguments: str) -> dict:
+    """How to run the repository's workflow in `folder` with `settings` as its config.yaml."""
     folder.mkdir(exist_ok=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
-    command += ["--directory", str(folder), "--cores", "2", *arguments]
+    line = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+    line += ["--directory", str(folder), "--cores", "2", *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    return {"args": line, "text": True, "env": environment}
+
+
+def snakemake(folder: Path, settings: dict, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the repository's workflow in `folder` with `settings` as its config.yaml."""
+    how = command(folder, settings, *arguments)
+    return subprocess.run(**how, capture_output=True, check=False)
 
 
 def jobs(folder: Path, settings: dict, *arguments: str) -> Counter[str]:
@@ -111,6 +121,27 @@ def test_a_log_ends_with_what_the_job_took(done):
     (log,) = (done / "results/logs/train").glob("cnn-d02*.log")
     took = r"took [\d.]+ s, [\d.]+ s of processor time, at most \d+ MiB, in the worker"
     assert re.fullmatch(took, log.read_text().splitlines()[-1])
+
+
+def test_ctrl_c_ends_a_run_after_its_training_is_saved(tmp_path):
+    settings = tiny(defaults={"replicates": 2, "max_steps": 10**6, "stop_mse": 0})
+    how = command(tmp_path, settings, "fig03", "--cores", "1")
+    how["env"][SECONDS] = "0.2"
+    process = subprocess.Popen(
+        **how, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    try:
+        while process.poll() is None and not list(tmp_path.glob("results/checkpoints/*/state.*")):
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        said, _ = process.communicate(timeout=30)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+            pytest.fail("it left processes behind")
+    assert "ended by SIGINT, saved at step" in said
+    (log,) = (tmp_path / "results/logs/train").iterdir()
+    assert "saved at step" in log.read_text() and "in the worker" in log.read_text()
 
 
 def test_a_second_run_has_nothing_to_do(done):
