@@ -66,6 +66,12 @@ def source_folder(cell):
     return TARGETS.layout.source(source_key(PLAN.cells[cell].data))
 
 
+def evaluation_mb(cell_id):
+    """MiB of a cell's networks, and of what they hold when shown images of every size."""
+    cell = PLAN.cells[cell_id]
+    return max(cell.memory_bytes, cell.evaluation_bytes(PLAN.config.probes.sizes)) // 2**20
+
+
 def analysis_tables(analysis):
     """The files of a layer-wise analysis that the run's table reads."""
     cells = TARGETS.analysed(analysis)

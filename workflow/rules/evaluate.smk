@@ -1,12 +1,6 @@
 """Evaluation: every replicate of a cell on its probe set, and what its single layers do."""
 
 
-def evaluation_mb(cell_id):
-    """MiB of a cell's networks, and of what they hold when shown images of every size."""
-    cell = PLAN.cells[cell_id]
-    return max(cell.memory_bytes, cell.evaluation_bytes(PLAN.config.probes.sizes)) // 2**20
-
-
 rule evaluate:
     input:
         spec=RESULTS / "cells/{cell}/cell.json",
