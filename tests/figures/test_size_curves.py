@@ -87,7 +87,7 @@ def test_failed_replicates_are_in_no_mean_and_marked(run, printed, texts):
     printed(figure)
 
 
-def test_one_replicate_has_no_interval_and_negative_means_are_inside(run, printed):
+def test_one_replicate_has_no_interval_and_negative_means_are_inside(run, printed, texts):
     for depth in (1, 3):
         measure = lambda *_: -0.2  # noqa: E731
         run.add("cnn_image_size", depth, ("converged",), measure=measure, size=28)
@@ -95,6 +95,9 @@ def test_one_replicate_has_no_interval_and_negative_means_are_inside(run, printe
     assert curves(figure.axes[0])["28 × 28"][3] == pytest.approx((-0.2,) * 3)
     assert figure.axes[0].get_ylim()[0] < -0.2
     printed(figure)
+    note = " ".join(texts(figure, "note")[0].split())
+    assert "no interval" in note
+    assert "bars" not in note
 
 
 def test_cells_without_correlated_probes_are_refused(run):

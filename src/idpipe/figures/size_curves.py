@@ -108,10 +108,12 @@ def _mark_failures(axes: Axes, depth: float, mean: float, rung: Rung) -> None:
 def _notes(curves: Curves, style: FigureStyle) -> list[str]:
     """Which networks were trained on what, how a point comes from them, what is not in it."""
     absent = ", ".join(f"{size}" for size in PAPER_SIZES if size not in curves)
+    several = any(rung.total > 1 for networks in curves.values() for rung in networks.rungs)
+    cut = ", cut off where the frame ends" if several else ""
     text = (
         "Training image: {sources}, the same at every size. Points: mean over replicates "
         "({replicates}) of each one's mean over the probes of all ρ (a row of Fig. 4); "
-        f"{spread(style, 'bars:')}, cut off where the frame ends."
+        f"{spread(style, 'bars:', several)}{cut}."
         + (f" Not in this study: images of {absent} pixels." if absent else "")
     )
     rungs = {
