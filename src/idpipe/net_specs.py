@@ -11,7 +11,23 @@ from idpipe.specs import Bool, Depth, Odd, Positive, Spec
 from idpipe.transforms import pays, transform_length
 
 
-class FCN(Spec):
+class NetSpec(Spec):
+    """What a network is assumed to need where its own class does not say otherwise."""
+
+    def workspace(self, channels: int, size: int) -> int:
+        """Numbers a forward and backward pass of one image holds beside the weights."""
+        raise NotImplementedError
+
+    def transforms(self, channels: int, size: int, images: int) -> int:
+        """Numbers in Fourier transforms while training."""
+        return 0
+
+    def layer_workspace(self, channels: int, size: int, images: int) -> int:
+        """Numbers that a forward pass holds at once beside the weights."""
+        return images * self.workspace(channels, size)
+
+
+class FCN(NetSpec):
     """Fully connected network of `depth` weight layers (Sec. 3.1, Appendices E and N)."""
 
     convolutional: ClassVar[bool] = False
@@ -53,14 +69,6 @@ class FCN(Spec):
         """Numbers a forward and backward pass of one image holds beside the weights."""
         return 2 * ((self.depth - 1) * self.width + channels * size**2)
 
-    def transforms(self, channels: int, size: int, images: int) -> int:
-        """None: matrix products need no Fourier transform."""
-        return 0
-
-    def layer_workspace(self, channels: int, size: int, images: int) -> int:
-        """Numbers that a forward pass holds at once beside the weights, at its largest layer."""
-        return images * max(sum(shape) for shape in self.weight_shapes(channels, size))
-
     @property
     def slug(self) -> str:
         """The part of the cell id that names the network."""
@@ -68,7 +76,7 @@ class FCN(Spec):
         return f"fcn-d{self.depth:02d}-h{self.width}-{kind}" + ("" if self.bias else "-nobias")
 
 
-class CNN(Spec):
+class CNN(NetSpec):
     """Convolutions of stride 1 with zero padding, same size out (Sec. 3.2, Appendix A)."""
 
     convolutional: ClassVar[bool] = True
