@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from idpipe.cells import Cell
@@ -36,7 +37,11 @@ class Planned:
 
     def __getitem__(self, column: str) -> Any:
         """One of its settings, a column of the table `cells`."""
-        return self.cell.columns[column]
+        return self._columns[column]
+
+    @cached_property
+    def _columns(self) -> dict[str, Any]:
+        return self.cell.columns
 
 
 N = TypeVar("N", bound=Network)

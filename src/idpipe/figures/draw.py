@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from idpipe.config import FigureStyle
 from idpipe.errors import FigureError
 from idpipe.figures.registry import FIGURES
 from idpipe.figures.results import Results
+from idpipe.store import replacing
 
 # Metadata per format: no dates, so that the same numbers give the same bytes.
 PICTURES: dict[str, dict[str, Any]] = {".png": {}, ".pdf": {"CreationDate": None}}
@@ -43,27 +43,16 @@ def write(name: str, results: Results, style: FigureStyle, paths: Iterable[Path 
     texts: dict[str, str] = _function(name, f"{name}_texts")(results) if others else {}
     save(draw(name, results, style), [path for path in targets if path not in others], style)
     for path in others:
-        with _replacing(path) as part:
+        with replacing(path) as part:
             part.write_text(texts[path.suffix])
 
 
 def save(figure: Figure, paths: Iterable[Path], style: FigureStyle) -> None:
     """Write `figure` to PNG or PDF files: whole or not at all, and the same bytes each time."""
     for path in paths:
-        with styled(), _replacing(path) as part:
+        with styled(), replacing(path) as part:
             metadata = PICTURES[path.suffix]
             figure.savefig(part, format=path.suffix[1:], dpi=style.dpi, metadata=metadata)
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when all went well."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _function(name: str, attribute: str) -> Any:
