@@ -9,7 +9,9 @@ from torch import nn
 
 from idpipe import engine, nets, optim, theory
 from idpipe.cells import Cell
+from idpipe.minibatches import Minibatches
 from idpipe.net_specs import CNN, FCN
+from idpipe.progress import Progress
 
 OPTIMIZERS = {
     "sgd": lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9),
@@ -166,7 +168,7 @@ def test_minibatches_are_those_of_a_plain_loop_over_permutations():
     updater = OPTIMIZERS["sgd"](net.parameters())
     seen: list[int] = []
     for step in range(7):
-        rows = engine._Batches(cell, 10, 0).rows([0], step)[0]
+        rows = Minibatches(cell, 10, 0).rows([0], step)[0]
         if step % 2 == 0:
             seen = []
         assert not set(seen) & set(rows.tolist()), "an epoch showed an image twice"
@@ -323,16 +325,10 @@ def test_a_converged_replicate_is_frozen_while_the_others_go_on():
 def test_optimizer_state_survives_the_loss_of_a_row(optimizer):
     """Rows leave a stack of three; the survivor goes on as if it had been alone."""
     cell = make_cell("cnn", optimizer={"name": optimizer}, precision="float64", max_steps=20)
-    stack = engine._Stack(
-        cell, picture(), [0, 1, 2], 0, torch.device("cpu"), engine.History(), None
-    )
-    for _ in range(10):
-        stack._update(stack._batch_mse())
-        stack.step += 1
-    stack._retire([(0, "converged", 0.0), (2, "converged", 0.0)])
-    for _ in range(10):
-        stack._update(stack._batch_mse())
-        stack.step += 1
+    stack = engine.Training(cell, picture(), [0, 1, 2], torch.device("cpu")).stack
+    stack._advance(10, None)
+    stack._retire({0: ("converged", 0.0), 2: ("converged", 0.0)})
+    stack._advance(10, None)
     alone = engine.train(cell, picture(), replicates=[1]).outcomes[0]
     for name, value in alone.params.items():
         torch.testing.assert_close(stack.params[name][0].detach(), value, rtol=1e-10, atol=1e-13)
@@ -404,7 +400,7 @@ def test_a_diverging_replicate_is_reported_and_harms_no_other():
 
     # One replicate starts with a NaN; the others must not notice.
     calm = make_cell("cnn")
-    stack = engine._Stack(calm, picture(), [0, 1], 0, torch.device("cpu"), engine.History(), None)
+    stack = engine.Training(calm, picture(), [0, 1], torch.device("cpu")).stack
     with torch.no_grad():
         stack.params["weight.1"][0, 0, 0, 0, 0] = float("nan")
     ended = {outcome.replicate: outcome for outcome in stack.run()}
@@ -481,7 +477,7 @@ def test_training_leaves_the_process_with_its_denormals():
 
 def test_progress_shows_step_mse_speed_and_time_left():
     lines: list[str] = []
-    progress = engine.Progress("a-cell", 1_000, lines.append, seconds=0.0)
+    progress = Progress("a-cell", 1_000, lines.append, seconds=0.0)
     progress(100, 0.5, 3, 0)
     progress(200, 0.25, 2, 1)
     assert "step 200/1,000" in lines[1]
@@ -489,6 +485,6 @@ def test_progress_shows_step_mse_speed_and_time_left():
     assert "steps/s" in lines[1]
     assert "min left" in lines[1]
     assert "restart 1" in lines[1]
-    quiet = engine.Progress("a-cell", 1_000, lines.append, seconds=60.0)
+    quiet = Progress("a-cell", 1_000, lines.append, seconds=60.0)
     quiet(100, 0.5, 3, 0)
     assert len(lines) == 2

@@ -64,6 +64,7 @@ def test_a_cell_folder_holds_the_spec_the_weights_and_the_status(done):
         for told, outcome in zip(status["replicates"], expected.outcomes, strict=True):
             assert (told["status"], told["steps"]) == (outcome.status, outcome.steps)
             assert told["mse"] == outcome.mse
+        assert status["formulations"] == expected.formulations
         assert status["seconds"] > 0
         assert status["versions"]["torch"] == torch.__version__.partition("+")[0]
 

@@ -237,7 +237,7 @@ def test_a_layer_without_an_active_unit_is_dead_and_only_that():
     params["weight.1"][2], params["bias.1"][2] = 0, -1.0
     params["bias.1"][2, 3] = 1.0  # all but one
     params["weight.0"][3, 0, 0] = float("nan")
-    assert nets.dead_replicates(cell.net, params, image).tolist() == [0, 1, 0, 0]
+    assert nets.forward_and_dead(cell.net, params, image)[1].tolist() == [0, 1, 0, 0]
 
 
 def test_linear_and_residual_networks_do_not_die():
@@ -248,7 +248,7 @@ def test_linear_and_residual_networks_do_not_die():
         for layer in range(3):
             params[f"weight.{layer}"].zero_()
             params[f"bias.{layer}"].fill_(-1.0)
-        assert nets.dead_replicates(cell.net, params, image).tolist() == [0]
+        assert nets.forward_and_dead(cell.net, params, image)[1].tolist() == [0]
 
 
 # --- identity constructions (Appendix B) -----------------------------------------------------

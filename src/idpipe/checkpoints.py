@@ -31,10 +31,11 @@ from torch import Tensor
 
 from idpipe import nets, optim, store
 from idpipe.cells import Cell
-from idpipe.engine import History, Outcome, State, Training
+from idpipe.engine import Outcome, State, Training
 from idpipe.errors import IdpipeError, StoreError
+from idpipe.history import History
 
-FORMAT = 1
+FORMAT = 2
 """Bump it when checkpoints of before can no longer be read."""
 SECONDS = "IDPIPE_CHECKPOINT_SECONDS"
 """Environment variable: seconds between two checkpoints."""
@@ -230,7 +231,7 @@ def _check_fit(state: State, cell: Cell) -> None:
     memory = optim.Optimizer(cell, trained).tensors()
     expected = {f"params.{name}": value for name, value in params.items()}
     expected |= {f"optimizer.{name}": value for name, value in memory.items()}
-    expected["window"] = torch.empty(len(state.tensors["window"]), count, dtype=dtype)
+    expected["losses"] = torch.empty(len(state.tensors["losses"]), count, dtype=dtype)
     _compare(state.tensors, expected)
     for attempt in state.attempts:
         if attempt.params:

@@ -1,52 +1,52 @@
-"""Convolutions of stacked replicates: direct for small kernels, by Fourier transform for large.
+"""Convolutions of stacked replicates, in the formulation that is fastest for their shape.
 
-At 28 x 28 pixels a 57 x 57 kernel reaches every pixel from every pixel. A direct convolution pays
-for each of its 3,249 taps at each pixel, most of them on the padding; the transforms do not, and
-their rounding errors are no larger (benchmarks/convolution.py).
+All of them compute the same up to rounding; `direct`, the library's own, is what the others are
+tested against. On a CPU the choice is a rule of the shape (`rule`, from benchmarks/convolution.py),
+so that training again gives the same bits; on a GPU they are timed (`idpipe.tuning`).
+
+Adding one: its function in `FORMULATIONS`, its place in `candidates` and `rule`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from idpipe.transforms import pays, transform_length
+from idpipe import winograd
+from idpipe.columns import Columns
+from idpipe.fourier import Fourier
+from idpipe.transforms import pays
+from idpipe.winograd import Winograd
 
-_ALLOWED = ContextVar("transforms", default=True)
+Formulation = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
-
-@contextmanager
-def transforms_allowed(allowed: bool) -> Iterator[None]:
-    """Within, large kernels may go by transform, or not.
-
-    Where ink is missing, a tap's gradient is exactly zero; by transform it is a rounding error,
-    and an optimizer that divides gradients by their size would make whole steps of it.
-    """
-    token = _ALLOWED.set(allowed)
-    try:
-        yield
-    finally:
-        _ALLOWED.reset(token)
+LANES = 8
+"""Channels that a processor's vector holds: the library's code for other multiples is slow."""
 
 
-def convolve(
-    x: Float[Tensor, "n e i h w"],
-    weight: Float[Tensor, "e o i k k"],
-    bias: Float[Tensor, "e o"] | None = None,
-) -> Float[Tensor, "n e o h w"]:
-    """Each replicate's convolution (cross-correlation), stride 1, zero padding to the same size."""
-    if not _ALLOWED.get() or not pays(weight.shape[-1], max(weight.shape[1:3])):
-        return direct(x, weight, bias)
-    output: Tensor = _Transformed.apply(x, weight)
-    return output if bias is None else output + bias[..., None, None]
+class Shape(NamedTuple):
+    """What decides which formulation is the fastest."""
+
+    images: int
+    replicates: int
+    inputs: int
+    outputs: int
+    kernel: int
+    height: int
+    width: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.inputs}>{self.outputs} channels {self.kernel}x{self.kernel} "
+            f"on {self.height}x{self.width}, {self.replicates} x {self.images} images"
+        )
 
 
 def direct(
@@ -66,51 +66,120 @@ def direct(
     return flat.view(len(x), count, outputs, *x.shape[-2:])
 
 
-class _Transformed(torch.autograd.Function):
-    """y[p] = sum over s of w[s] x[p + s - k // 2], as a product of two-dimensional transforms.
+def _padded(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """`direct`, with channels of zeros up to a multiple of `LANES`."""
+    outputs, inputs = weight.shape[1:3]
+    more_out, more_in = -outputs % LANES, -inputs % LANES
+    wide = F.pad(weight, (0, 0, 0, 0, 0, more_in, 0, more_out))
+    whole = direct(F.pad(x, (0, 0, 0, 0, 0, more_in)), wide)
+    return _plus(whole[:, :, :outputs], bias)
 
-    The kernel's taps beyond the image's size touch only padding and are left out; the transforms
-    are long enough that nothing else wraps around.
+
+def _channels_last(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The library's own, replicate by replicate, channels side by side in memory."""
+    biases = [None] * len(weight) if bias is None else bias.unbind()
+    return torch.stack(
+        [
+            F.conv2d(
+                images.contiguous(memory_format=torch.channels_last),
+                kernel.contiguous(memory_format=torch.channels_last),
+                shift,
+                padding=kernel.shape[-1] // 2,
+            )
+            for images, kernel, shift in zip(x.unbind(1), weight.unbind(), biases, strict=True)
+        ],
+        1,
+    )
+
+
+def _columns(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return _plus(Columns.apply(x, weight), bias)
+
+
+def _fourier(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return _plus(Fourier.apply(x, weight), bias)
+
+
+def _winograd(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    if x.is_cuda:
+        return _plus(Winograd.apply(x, weight), bias)
+    # One after the other, each stays in the processor's cache.
+    pairs = zip(torch.split(x, 1, 1), torch.split(weight, 1), strict=True)
+    return _plus(torch.cat([Winograd.apply(*pair) for pair in pairs], 1), bias)
+
+
+def _plus(output: Tensor, bias: Tensor | None) -> Tensor:
+    return output if bias is None else output + bias[..., None, None]
+
+
+FORMULATIONS: dict[str, Formulation] = {
+    "direct": direct,
+    "padded": _padded,
+    "channels_last": _channels_last,
+    "columns": _columns,
+    "winograd": _winograd,
+    "fourier": _fourier,
+}
+
+Choose = Callable[[Shape], str]
+"""Names the formulation for a shape."""
+
+
+def plain(shape: Shape) -> str:
+    """What networks go by outside training."""
+    fourier = pays(shape.kernel, max(shape.inputs, shape.outputs))
+    return "fourier" if fourier else "direct"
+
+
+def rule(shape: Shape, exact_zeros: bool = False) -> str:
+    """The fastest on a processor core at about 28 x 28 pixels (benchmarks/convolution.py).
+
+    Args:
+        shape: of the layer.
+        exact_zeros: only those that give exactly zero where only zeros were added up.
     """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        """Outputs [n, e, o, h, w] of x [n, e, i, h, w] and weight [e, o, i, k, k]."""
-        size, kernel = max(x.shape[-2:]), weight.shape[-1]
-        half = min(kernel // 2, size - 1)
-        ctx.cut = kernel // 2 - half
-        ctx.half, ctx.shape, ctx.length = half, x.shape[-2:], transform_length(size, kernel)
-        taps = weight[..., ctx.cut : kernel - ctx.cut, ctx.cut : kernel - ctx.cut]
-        # Shifted by half a kernel, so that the output starts at the origin.
-        shifted = F.pad(x, (half, 0, half, 0))
-        x_waves, w_waves = _waves(shifted, ctx.length), _waves(taps, ctx.length)
-        ctx.save_for_backward(x_waves, w_waves)
-        product = torch.einsum("neiab,eoiab->neoab", x_waves.conj(), w_waves).conj()
-        return _image(product, ctx.length, (0, 0), ctx.shape)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """Gradients of x and weight from that of the output [n, e, o, h, w]."""
-        x_waves, w_waves = ctx.saved_tensors
-        waves = _waves(grads[0], ctx.length)
-        x_grad = w_grad = None
-        if ctx.needs_input_grad[0]:
-            product = torch.einsum("neoab,eoiab->neiab", waves, w_waves)
-            x_grad = _image(product, ctx.length, (ctx.half, ctx.half), ctx.shape)
-        if ctx.needs_input_grad[1]:
-            product = torch.einsum("neoab,neiab->eoiab", waves.conj(), x_waves)
-            taps = (2 * ctx.half + 1,) * 2
-            w_grad = F.pad(_image(product, ctx.length, (0, 0), taps), (ctx.cut,) * 4)
-        return x_grad, w_grad
+    narrow, wide = sorted((shape.inputs, shape.outputs))
+    if not exact_zeros:
+        if pays(shape.kernel, wide):
+            return "fourier"
+        if shape.kernel == 5 and narrow >= 64:
+            return "winograd"
+    if wide <= 4 and shape.kernel <= 7:
+        return "columns"
+    if shape.replicates == 1:
+        return "channels_last"
+    uneven = shape.outputs % LANES or (shape.inputs > 4 and shape.inputs % LANES)
+    return "padded" if uneven else "direct"
 
 
-def _waves(x: Tensor, length: int) -> Tensor:
-    waves: Tensor = torch.fft.rfft2(x, s=(length, length))
-    return waves
+def candidates(shape: Shape, exact_zeros: bool = False) -> list[str]:
+    """Those worth timing for a shape, the library's own first; `exact_zeros` as in `rule`."""
+    names = ["direct", "channels_last", "columns"]
+    if not exact_zeros:
+        names += ["winograd"] * (shape.kernel in winograd.KERNELS)
+        names += ["fourier"] * (shape.kernel >= 9)
+    return names
 
 
-def _image(waves: Tensor, length: int, start: tuple[int, int], shape: tuple[int, ...]) -> Tensor:
-    """The window of `shape` at `start` of the inverse transform."""
-    whole: Tensor = torch.fft.irfft2(waves, s=(length, length))
-    return whole[..., start[0] : start[0] + shape[0], start[1] : start[1] + shape[1]]
+_CHOOSE: ContextVar[Choose] = ContextVar("formulation", default=plain)
+
+
+@contextmanager
+def formulations(choose: Choose) -> Iterator[None]:
+    """Within, convolutions go by the formulations that `choose` names."""
+    token = _CHOOSE.set(choose)
+    try:
+        yield
+    finally:
+        _CHOOSE.reset(token)
+
+
+def convolve(
+    x: Float[Tensor, "n e i h w"],
+    weight: Float[Tensor, "e o i k k"],
+    bias: Float[Tensor, "e o"] | None = None,
+) -> Float[Tensor, "n e o h w"]:
+    """Each replicate's convolution (cross-correlation), stride 1, zero padding to the same size."""
+    images, replicates, inputs, height, width = x.shape
+    shape = Shape(images, replicates, inputs, weight.shape[1], weight.shape[-1], height, width)
+    return FORMULATIONS[_CHOOSE.get()(shape)](x, weight, bias)

@@ -1,30 +1,36 @@
 """Training: all replicates of a cell as one stacked problem, one loop for every network.
 
 A replicate trained in a stack takes the same steps as alone: the loss is a sum over replicates, the
-optimizers work number by number, and every seed belongs to one replicate. A replicate that has
-ended leaves the stack, so its numbers no longer change.
+optimizers work number by number, and every seed belongs to one replicate. Losses stay on the device
+between looks, every `report_every` steps; a look tells which replicates end there. Their numbers
+are taken out then and no longer change.
 """
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from idpipe import nets, optim
-from idpipe.cells import Cell, derived_seed
-from idpipe.convolution import transforms_allowed
+from idpipe.cells import Cell
+from idpipe.convolution import formulations
+from idpipe.history import History, kept
+from idpipe.minibatches import Minibatches
 from idpipe.nets import DTYPES, Params
+from idpipe.replay import Steps
+from idpipe.tuning import Choices
 
 CONVERGED, MAX_STEPS, DEAD, DIVERGED = "converged", "max_steps", "dead", "diverged"
+GOES_ON = 0
+VERDICTS = (None, DIVERGED, CONVERGED, DEAD, MAX_STEPS)
+"""What a look's numbers stand for; 0: the replicate goes on."""
 
 Report = Callable[[int, float, int, int], None]
 """Called with (step, mean MSE, replicates still training, restart)."""
@@ -45,23 +51,14 @@ class Outcome:
 
 
 @dataclass
-class History:
-    """Learning curves, one row per (replicate, restart, step)."""
-
-    replicate: list[int] = field(default_factory=list)
-    restart: list[int] = field(default_factory=list)
-    step: list[int] = field(default_factory=list)
-    mse: list[float] = field(default_factory=list)
-    lr: list[float] = field(default_factory=list)
-
-
-@dataclass
 class Trained:
     """A trained cell: the attempt kept for each replicate, and all attempts in order."""
 
     outcomes: list[Outcome]
     attempts: list[Outcome]
     history: History
+    formulations: dict[str, str] = field(default_factory=dict)
+    """How each shape of convolution was computed (`idpipe.convolution`)."""
 
     @property
     def params(self) -> Params:
@@ -146,9 +143,9 @@ def train(
         images: standardized training images; `t` is 1, or with `data.vary` the cell's replicates.
         replicates: which replicates to train; all by default.
         device: where to compute.
-        report: called after every read of the losses.
+        report: called after every look at the losses.
         state: where a training of the same arguments was; it ends as that one would have.
-        at_step: called before every step.
+        at_step: called before every step; on a GPU before every look.
 
     Dead and diverged replicates are restarted as `cell.failure` says, together, from step 0.
     """
@@ -167,39 +164,32 @@ class Training:
         device: torch.device,
         report: Report | None = None,
         state: State | None = None,
+        replayed: bool | None = None,
     ) -> None:
+        """As `train`; `replayed`: whether steps go by `idpipe.replay`, by default on a GPU."""
         set_numerics(cell)
         self.cell, self.images, self.device, self.report = cell, images, device, report
+        self.replayed = device.type == "cuda" if replayed is None else replayed
+        # Where only zeros were added up, an optimizer that divides a gradient by its size would
+        # make whole steps of a rounding error.
+        exact_zeros = cell.optimizer.name != "sgd"
+        self.choices = Choices(device, DTYPES[cell.precision], cell.precision, exact_zeros)
         self.order = list(replicates)
         self.attempts: list[Outcome] = []
         self.history = History()
         if state is None:
-            self.stack = self._new_stack(self.order, 0)
+            self.stack = _Stack(self, self.order, 0)
             return
         self.attempts = [a for a in state.attempts if a.restart < state.restart]
         self.history = state.history
-        self.stack = self._new_stack(state.replicates, state.restart, state)
-
-    def _new_stack(
-        self, replicates: Sequence[int], restart: int, state: State | None = None
-    ) -> _Stack:
-        return _Stack(
-            self.cell,
-            self.images,
-            replicates,
-            restart,
-            self.device,
-            self.history,
-            self.report,
-            state,
-        )
+        self.stack = _Stack(self, state.replicates, state.restart, state)
 
     def state(self) -> State:
         """Where the training is, to be gone on from."""
         stack = self.stack
         attempts = [*self.attempts, *stack.ended]
         return State(
-            stack.restart, stack.step, stack.replicates, stack.tensors(), attempts, self.history
+            stack.restart, stack.step, stack.training, stack.tensors(), attempts, self.history
         )
 
     def run(self, at_step: AtStep | None = None) -> Trained:
@@ -207,7 +197,7 @@ class Training:
         policy = self.cell.failure
         last = 0 if policy.policy == "keep" else policy.max_restarts
         while True:
-            with _flushed_denormals(), transforms_allowed(self.cell.optimizer.name == "sgd"):
+            with _flushed_denormals(), formulations(self.choices):
                 ended = self.stack.run(None if at_step is None else partial(at_step, self))
             self.attempts += ended
             failed = [o for o in ended if o.status in (DEAD, DIVERGED)]
@@ -216,9 +206,14 @@ class Training:
             for outcome in failed:
                 outcome.params.clear()  # another attempt takes its place
             waiting = sorted(o.replicate for o in failed)
-            self.stack = self._new_stack(waiting, self.stack.restart + 1)
-        kept = {outcome.replicate: outcome for outcome in self.attempts}
-        return Trained([kept[replicate] for replicate in self.order], self.attempts, self.history)
+            self.stack = _Stack(self, waiting, self.stack.restart + 1)
+        kept_last = {outcome.replicate: outcome for outcome in self.attempts}
+        return Trained(
+            [kept_last[replicate] for replicate in self.order],
+            self.attempts,
+            self.history,
+            {str(shape): name for shape, name in self.choices.names.items()},
+        )
 
 
 class _Stack:
@@ -226,78 +221,121 @@ class _Stack:
 
     def __init__(
         self,
-        cell: Cell,
-        images: Float32[np.ndarray, "t j c h w"],
+        training: Training,
         replicates: Sequence[int],
         restart: int,
-        device: torch.device,
-        history: History,
-        report: Report | None,
         state: State | None = None,
     ) -> None:
-        self.cell, self.restart, self.device = cell, restart, device
-        self.history, self.report = history, report
+        self.cell, self.restart, self.device = training.cell, restart, training.device
+        self.history, self.report = training.history, training.report
+        self.replayed = training.replayed
         self.replicates = list(replicates)
+        """Those that are computed, in the order of the tensors' rows."""
+        self.frozen: set[int] = set()
+        """Rows of those that have ended and are computed on, to no effect."""
         if state is None:
-            self.params = nets.initial_params(cell, replicates, restart, device)
+            self.params = nets.initial_params(self.cell, replicates, restart, self.device)
         else:
             held = _below("params.", state.tensors)
-            self.params = {name: value.to(device) for name, value in held.items()}
-        self.names = nets.trainable(cell, self.params)
+            self.params = {name: value.to(self.device) for name, value in held.items()}
+        self.names = nets.trainable(self.cell, self.params)
         for name in self.names:
             self.params[name].requires_grad_(True)
-        self.optimizer = optim.Optimizer(cell, [self.params[name] for name in self.names])
+        self.optimizer = optim.Optimizer(self.cell, [self.params[name] for name in self.names])
+        images = training.images
         rows = list(replicates) if len(images) > 1 else [0]
-        self.images = torch.tensor(images[rows], device=device, dtype=DTYPES[cell.precision])
-        self.batches = _Batches(cell, self.images.shape[1], restart)
-        self.loss_scale = 1.0 if cell.loss == "mean" else self.images[0, 0].numel() / 2
+        self.images = torch.tensor(
+            images[rows], device=self.device, dtype=DTYPES[self.cell.precision]
+        )
+        self.batches = Minibatches(self.cell, self.images.shape[1], restart)
+        self.loss_scale = 1.0 if self.cell.loss == "mean" else self.images[0, 0].numel() / 2
         self.step = 0
-        self.window: list[Tensor] = []
+        self.losses: list[Tensor] = []
+        """Of the steps since the last look."""
         self.ended: list[Outcome] = []
+        self.steps: Steps | None = None
         if state is not None:
             self._go_on(state)
 
     def _go_on(self, state: State) -> None:
         self.step = state.step
         self.ended = [a for a in state.attempts if a.restart == self.restart]
-        self.window = list(state.tensors["window"].to(self.device))
+        self.losses = list(state.tensors["losses"].to(self.device))
         self.optimizer.load(_below("optimizer.", state.tensors))
         state.tensors.clear()  # or the memory of rows that leave the stack would stay in use
-        if self.step > 0:
-            # Added to zero, a gradient of -0 becomes 0; the first one of all is taken as it is.
-            for name in self.names:
-                self.params[name].grad = torch.zeros_like(self.params[name])
+
+    @property
+    def rows(self) -> list[int]:
+        """Rows of the replicates still in training."""
+        return [row for row in range(len(self.replicates)) if row not in self.frozen]
+
+    @property
+    def training(self) -> list[int]:
+        """The replicates still in training."""
+        return [self.replicates[row] for row in self.rows]
 
     def tensors(self) -> dict[str, Tensor]:
-        """All tensors that the next steps depend on, by name; not copied."""
-        window = torch.stack(self.window) if self.window else torch.empty(0, len(self.replicates))
-        return {
+        """All tensors that the next steps depend on, by name; copied only where rows are frozen."""
+        none = self.params[self.names[0]].detach().new_empty(0, len(self.replicates))
+        losses = torch.stack(self.losses) if self.losses else none
+        held = {
             **{f"params.{name}": param.detach() for name, param in self.params.items()},
             **{f"optimizer.{name}": value for name, value in self.optimizer.tensors().items()},
-            "window": window,
         }
+        if not self.frozen:
+            return {**held, "losses": losses}
+        rows = self.rows
+        stay = {name: value[rows] if value.ndim else value for name, value in held.items()}
+        return {**stay, "losses": losses[:, rows]}
 
     def run(self, at_step: Callable[[], None] | None = None) -> list[Outcome]:
         """Train until every replicate has ended."""
+        every, last = self.cell.report_every, self.cell.max_steps
         while True:
             if at_step is not None:
                 at_step()
-            mse = self._batch_mse()
-            self.window.append(mse.detach())
-            if self.step % self.cell.report_every == 0 or self.step == self.cell.max_steps:
-                ends = self._judge()
-                if ends:
-                    self._retire(ends)
-                    if not self.replicates:
-                        return self.ended
-                    mse = self._batch_mse()
-            self._update(mse)
+            if self.step % every == 0 or self.step == last:
+                self._look()
+                if not self.training:
+                    return self.ended
+            self._advance(min(every - self.step % every, last - self.step), at_step)
+
+    def _advance(self, count: int, at_step: Callable[[], None] | None) -> None:
+        """Make so many steps; `at_step` is called between them, if they are made one by one."""
+        if self.replayed:
+            self._replay(count)
+            return
+        for number in range(count):
+            if number and at_step is not None:
+                at_step()
+            rows = self.batches.rows(self.replicates, self.step)
+            self.losses.append(self._step(self._rate(self.step), rows))
             self.step += 1
 
-    def _update(self, mse: Float[Tensor, " e"]) -> None:
-        self.optimizer.zero_grad()
-        (mse.sum() * self.loss_scale).backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step(self._rate(self.step))
+    def _replay(self, count: int) -> None:
+        batches = [self.batches.rows(self.replicates, self.step + i) for i in range(count)]
+        rows = torch.stack([b for b in batches if b is not None]) if self.batches.small else None
+        if self.steps is None:
+            name = self.names[0]
+            like = self.params[name].new_zeros(len(self.replicates))
+            batch = self.cell.batch_size if self.batches.small else None
+            self.steps = Steps(self._step, self.cell.report_every, like, batch)
+        rates = [self._rate(self.step + i) for i in range(count)]
+        self.losses += self.steps.run(rates, rows).unbind()
+        self.step += count
+
+    def _step(
+        self, rate: float | Tensor, rows: Int64[Tensor, "e batch"] | None
+    ) -> Float[Tensor, " e"]:
+        """One step of gradient descent; the losses before it."""
+        mse = self._batch_mse(rows)
+        total = mse.sum() * self.loss_scale
+        params = [self.params[name] for name in self.names]
+        grads = [grad.contiguous() for grad in torch.autograd.grad(total, params)]
+        self.optimizer.step(grads, rate)
+        for param, grad in zip(params, grads, strict=True):
+            param.grad = grad  # fully connected layers write their next one over it
+        return mse.detach()
 
     def _rate(self, step: int) -> float:
         rate = self.cell.optimizer.lr * optim.stage_factor(
@@ -305,96 +343,107 @@ class _Stack:
         )
         return rate * 0.5**self.restart if self.cell.failure.policy == "half_rate" else rate
 
-    def _batch_mse(self) -> Float[Tensor, " e"]:
-        """Each replicate's MSE on the images of this step."""
-        rows = self.batches.rows(self.replicates, self.step)
-        images = self.images.expand(len(self.replicates), -1, -1, -1, -1)
+    def _batch_mse(self, rows: Int64[Tensor, "e batch"] | None) -> Float[Tensor, " e"]:
+        """Each replicate's MSE on the images of those numbers, or on all of them."""
+        images = self._all_images()
         if rows is not None:
             index = rows.to(self.device)
             images = images[torch.arange(len(index), device=self.device)[:, None], index]
         return self._mse(images)
 
-    def _mse(self, images: Float[Tensor, "e n c h w"]) -> Float[Tensor, " e"]:
-        output = nets.forward(self.cell.net, self.params, images)
-        return (output - images).square().flatten(1).mean(1)
+    def _all_images(self) -> Float[Tensor, "e n c h w"]:
+        return self.images.expand(len(self.replicates), -1, -1, -1, -1)
 
-    @torch.no_grad()
+    def _mse(self, images: Float[Tensor, "e n c h w"]) -> Float[Tensor, " e"]:
+        return _error(nets.forward(self.cell.net, self.params, images), images)
+
     def _full_mse(self) -> Float[Tensor, " e"]:
         """Each replicate's MSE on all its training images, in batches."""
-        images = self.images.expand(len(self.replicates), -1, -1, -1, -1)
+        images = self._all_images()
         parts = torch.split(images, self.cell.batch_size, dim=1)
         total = sum(self._mse(part) * part.shape[1] for part in parts)
         return torch.as_tensor(total) / images.shape[1]
 
-    def _judge(self) -> list[tuple[int, str, float]]:
-        """Read the losses since the last look; say which rows of the stack end here, and how."""
-        window = torch.stack(self.window).double().cpu().numpy()
-        self.window.clear()
-        mse = window[-1]
-        last = self.step == self.cell.max_steps
-        dead = self._dead()
+    @torch.no_grad()
+    def _look(self) -> None:
+        """Read the losses since the last look, and take out the replicates that end here."""
+        images = self._all_images()[:, : self.cell.batch_size]
+        output, dead = nets.forward_and_dead(self.cell.net, self.params, images)
+        small = self.batches.small
+        rows = self.batches.rows(self.replicates, self.step)
+        mse = self._batch_mse(rows) if small else _error(output, images)
+        window = torch.stack([*self.losses[1:], mse])
+        self.losses.clear()
         # One batch tells nothing of the others: what ends is judged by all images.
-        whole = not self.batches.small
-        if not whole and (last or dead.any() or (window.mean(0) < self.cell.stop_mse).any()):
-            mse, whole = self._full_mse().double().cpu().numpy(), True
-        ends = []
-        for row, value in enumerate(mse):
-            status = self._status(float(value), bool(dead[row]), last, whole)
-            if status is not None:
-                ends.append((row, status, float(value)))
-        self._record(window, {row for row, _, _ in ends})
+        verdict = self._verdict(mse, dead, whole=not small)
+        read = torch.cat([window.double(), verdict.double()[None]]).cpu().numpy()
+        curves, verdicts = read[:-1], read[-1]
+        final = curves[-1]
+        if small and (verdicts.any() or (curves.mean(0) < self.cell.stop_mse).any()):
+            mse = self._full_mse()
+            verdict = self._verdict(mse, dead, whole=True)
+            final, verdicts = torch.stack([mse.double(), verdict.double()]).cpu().numpy()
+        going = self.rows
+        ends = {row: int(verdicts[row]) for row in going if verdicts[row] != GOES_ON}
+        self._record(curves, ends.keys())
         if self.report is not None:
-            self.report(self.step, float(np.mean(mse)), len(mse) - len(ends), self.restart)
-        return ends
+            left = len(going) - len(ends)
+            self.report(self.step, float(np.mean(final[going])), left, self.restart)
+        if ends:
+            self._retire(
+                {row: (VERDICTS[end] or "", float(final[row])) for row, end in ends.items()}
+            )
 
-    def _status(self, mse: float, dead: bool, last: bool, whole: bool) -> str | None:
-        if not math.isfinite(mse):
-            return DIVERGED
-        if whole and mse < self.cell.stop_mse:
-            return CONVERGED
-        if dead:
-            return DEAD
-        return MAX_STEPS if last else None
+    def _verdict(
+        self, mse: Float[Tensor, " e"], dead: Float[Tensor, " e"], whole: bool
+    ) -> Int64[Tensor, " e"]:
+        """Whether and how each replicate ends here, on the device: places in `VERDICTS`."""
+        last = GOES_ON if self.step < self.cell.max_steps else VERDICTS.index(MAX_STEPS)
+        verdict = torch.where(dead > 0, VERDICTS.index(DEAD), last)
+        if whole:
+            below = mse.double() < self.cell.stop_mse
+            verdict = torch.where(below, VERDICTS.index(CONVERGED), verdict)
+        return torch.where(mse.isfinite(), verdict, VERDICTS.index(DIVERGED))
 
-    def _dead(self) -> Float[Tensor, " e"]:
-        images = self.images.expand(len(self.replicates), -1, -1, -1, -1)
-        return nets.dead_replicates(
-            self.cell.net, self.params, images[:, : self.cell.batch_size]
-        ).cpu()
-
-    def _record(self, window: np.ndarray, ended: set[int]) -> None:
+    def _record(self, window: Float[np.ndarray, "steps e"], ends: Collection[int]) -> None:
         """Keep the losses of the window: thinned, but always the one a replicate ends with."""
         first = self.step - len(window) + 1
-        for offset, losses in enumerate(window):
-            step = first + offset
-            thinned = step % _stride(step) != 0
-            for row, (replicate, mse) in enumerate(zip(self.replicates, losses, strict=True)):
-                if thinned and (step < self.step or row not in ended):
-                    continue
-                self.history.replicate.append(replicate)
-                self.history.restart.append(self.restart)
-                self.history.step.append(step)
-                self.history.mse.append(float(mse))
-                self.history.lr.append(self._rate(step))
+        for step, losses in enumerate(window, first):
+            rate = self._rate(step)
+            for row in self.rows:
+                if kept(step) or (step == self.step and row in ends):
+                    loss = float(losses[row])
+                    self.history.add(self.replicates[row], self.restart, step, loss, rate)
 
-    def _retire(self, ends: list[tuple[int, str, float]]) -> None:
-        """Take the rows that end out of the stack, with their optimizer state."""
-        for row, status, mse in ends:
+    def _retire(self, ends: Mapping[int, tuple[str, float]]) -> None:
+        """Keep the numbers of the rows that end, status and MSE given; compact the stack.
+
+        Recorded steps are of a stack of one size: there the rows are computed on, to no effect,
+        until half of them are of no use.
+        """
+        for row, (status, mse) in ends.items():
             params = {name: p[row].detach().cpu().clone() for name, p in self.params.items()}
             self.ended.append(
                 Outcome(self.replicates[row], self.restart, status, self.step, mse, params)
             )
-        gone = {row for row, _, _ in ends}
-        stay = [row for row in range(len(self.replicates)) if row not in gone]
-        self.replicates = [self.replicates[row] for row in stay]
-        if not stay:
+        self.frozen |= ends.keys()
+        stay = self.rows
+        if not stay or (self.replayed and 2 * len(stay) > len(self.replicates)):
             return
+        self.replicates = [self.replicates[row] for row in stay]
+        self.frozen, self.steps = set(), None
         rows = torch.tensor(stay, device=self.device)
         if len(self.images) > 1:
             self.images = self.images[rows]
         for name, old in self.params.items():
             self.params[name] = old.detach()[rows].requires_grad_(old.requires_grad)
         self.optimizer.keep_rows([self.params[name] for name in self.names], rows)
+
+
+def _error(
+    output: Float[Tensor, "e n c h w"], images: Float[Tensor, "e n c h w"]
+) -> Float[Tensor, " e"]:
+    return (output - images).square().flatten(1).mean(1)
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -404,69 +453,3 @@ def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         for name, value in tensors.items()
         if name.startswith(prefix)
     }
-
-
-class _Batches:
-    """Minibatches without replacement, a fresh order per epoch, from the replicate's own seed."""
-
-    def __init__(self, cell: Cell, images: int, restart: int) -> None:
-        self.cell, self.images, self.restart = cell, images, restart
-        self.small = images > cell.batch_size
-        """Whether a step sees only some of the images."""
-        self.per_epoch = images // cell.batch_size
-        self.orders: dict[int, tuple[int, Tensor]] = {}
-
-    def rows(self, replicates: Sequence[int], step: int) -> Tensor | None:
-        """Image numbers of this step, int64 [e, batch]; None where a step sees all of them."""
-        if not self.small:
-            return None
-        epoch, place = divmod(step, self.per_epoch)
-        start = place * self.cell.batch_size
-        end = start + self.cell.batch_size
-        return torch.stack([self._order(r, epoch)[start:end] for r in replicates])
-
-    def _order(self, replicate: int, epoch: int) -> Tensor:
-        known = self.orders.get(replicate)
-        if known is None or known[0] != epoch:
-            seed = derived_seed(self.cell.seed, "batches", replicate, self.restart, epoch)
-            order = torch.randperm(self.images, generator=torch.Generator().manual_seed(seed))
-            known = self.orders[replicate] = (epoch, order)
-        return known[1]
-
-
-def _stride(step: int) -> int:
-    """History keeps every step up to 1,000, then every 10th up to 10,000, and so on."""
-    return max(1, 10 ** (len(str(step)) - 3)) if step else 1
-
-
-class Progress:
-    """Prints step, MSE, speed and time left, at most every `seconds`, from `step` on."""
-
-    def __init__(
-        self,
-        name: str,
-        max_steps: int,
-        show: Callable[[str], None],
-        seconds: float = 5.0,
-        step: int = 0,
-    ) -> None:
-        self.name, self.max_steps, self.show, self.seconds = name, max_steps, show, seconds
-        self.last_time, self.last_step = time.monotonic(), step
-
-    def __call__(self, step: int, mse: float, training: int, restart: int) -> None:
-        """Take one report of the engine."""
-        now = time.monotonic()
-        if step < self.last_step:
-            self.last_time, self.last_step = now, step
-        if now - self.last_time < self.seconds:
-            return
-        speed = (step - self.last_step) / (now - self.last_time)
-        if speed == 0:
-            return
-        left = (self.max_steps - step) / speed
-        again = f", restart {restart}" if restart else ""
-        self.show(
-            f"{self.name}: step {step:,}/{self.max_steps:,}  MSE {mse:.2e}  {speed:,.0f} steps/s  "
-            f"at most {left / 60:,.1f} min left  ({training} training{again})"
-        )
-        self.last_time, self.last_step = now, step

@@ -30,6 +30,7 @@ from idpipe.errors import StoreError
 from idpipe.figures.registry import Analysis
 from idpipe.nets import Params
 from idpipe.probes import ProbeSet
+from idpipe.progress import Progress
 from idpipe.store import Layout
 from idpipe.targets import Targets
 
@@ -58,7 +59,7 @@ def train(
     with checkpoint.on_signals():
         state = checkpoint.load()
         step = 0 if state is None else state.step
-        progress = engine.Progress(cell.cell_id, cell.max_steps, show, step=step)
+        progress = Progress(cell.cell_id, cell.max_steps, show, step=step)
         trained = engine.train(
             cell, images, None, device, progress, state, at_step=checkpoint.at_step
         )
@@ -91,6 +92,7 @@ def _status(cell: Cell, trained: Trained, checkpoint: Checkpoint) -> dict[str, o
             }
             for outcome in trained.outcomes
         ],
+        "formulations": trained.formulations,
         "seconds": checkpoint.seconds,
         "device": ", ".join(checkpoint.devices),
         "machine": platform.machine(),

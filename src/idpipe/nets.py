@@ -185,13 +185,15 @@ class _BatchedLinear(torch.autograd.Function):
     """x W^T per replicate, with the weight's gradient born in the weight's own layout.
 
     Left to autograd, it comes out transposed and is copied element by element: at one image and
-    1,024 units that copy takes most of the step.
+    1,024 units that copy takes most of the step. Where `weight.grad` is set, the gradient is
+    written over it: fresh pages for one so large cost more than the product.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         """Outputs [e, n, o] of x [e, n, i] and weight [e, o, i]."""
         ctx.save_for_backward(x, weight)
+        ctx.into = weight.grad
         return torch.bmm(x, weight.transpose(1, 2))
 
     @staticmethod
@@ -199,10 +201,12 @@ class _BatchedLinear(torch.autograd.Function):
         """Gradients of x and weight from that of the output [e, n, o]."""
         x, weight = ctx.saved_tensors
         (grad,) = grads
-        return (
-            torch.bmm(grad, weight) if ctx.needs_input_grad[0] else None,
-            torch.bmm(grad.transpose(1, 2), x) if ctx.needs_input_grad[1] else None,
-        )
+        x_grad = w_grad = None
+        if ctx.needs_input_grad[0]:
+            x_grad = torch.bmm(grad, weight)
+        if ctx.needs_input_grad[1]:
+            w_grad = torch.bmm(grad.transpose(1, 2), x, out=ctx.into)
+        return x_grad, w_grad
 
 
 def _cnn_layers(net: CNN, params: Params, images: Tensor) -> Iterator[Tensor]:
@@ -221,22 +225,23 @@ LAYERS: dict[str, Callable[..., Iterator[Tensor]]] = {
 
 
 @torch.no_grad()
-def dead_replicates(
+def forward_and_dead(
     net: AnyNet, params: Params, images: Float[Tensor, "e n c h w"]
-) -> Float[Tensor, " e"]:
-    """1 for a replicate with a hidden layer without any active ReLU on `images`, else 0.
+) -> tuple[Float[Tensor, "e n c h w"], Float[Tensor, " e"]]:
+    """Outputs, and 1 for a replicate with a hidden layer without any active ReLU, else 0.
 
     No gradient passes such a layer, and no input either: whatever the upper layers still learn, it
     is a constant. A residual block passes both around its ReLUs, and a linear net has none.
     """
     dead = torch.zeros(len(images), device=images.device)
-    if net.activation != "relu" or getattr(net, "residual", False):
-        return dead
-    hidden = list(layers(net, params, images))[:-1]
-    for activation in hidden:
-        # NaN is no dead unit: the comparison is false, the replicate diverged.
-        dead = torch.maximum(dead, (activation.flatten(1).amax(1) <= 0).to(dead.dtype))
-    return dead
+    blocks = net.activation == "relu" and not getattr(net, "residual", False)
+    output, before = images, None
+    for output in layers(net, params, images):
+        if blocks and before is not None:
+            # NaN is no dead unit: the comparison is false, the replicate diverged.
+            dead = torch.maximum(dead, (before.flatten(1).amax(1) <= 0).to(dead.dtype))
+        before = output
+    return output.reshape(images.shape), dead
 
 
 # --- identity constructions (Appendix B) -----------------------------------------------------

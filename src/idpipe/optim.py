@@ -37,7 +37,8 @@ class Update(NamedTuple):
     """One list for each of the rule's averages."""
     done: Tensors
     """Steps done so far, a scalar for each parameter."""
-    rate: float
+    rate: float | Tensor
+    """A tensor, a scalar beside the parameters, for rules of one kernel only."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,9 @@ class Rule:
     update: Callable[[Any, Update], None]
     """Makes the step that settings and `Update` describe."""
     fused: bool = False
-    """Whether one kernel does it all, which wants the steps done beside the parameters."""
+    """Whether one kernel does it all."""
+    counts: bool = False
+    """Whether it depends on the steps done, which then lie beside the parameters."""
 
 
 def _sgd(s: specs.SGD, now: Update) -> None:
@@ -129,6 +132,7 @@ def _adamax(s: specs.Adamax, now: Update) -> None:
         beta2=s.beta2,
         lr=now.rate,
         weight_decay=0,
+        capturable=now.done[0].is_cuda,
     )
 
 
@@ -136,8 +140,8 @@ RULES: dict[str, Rule] = {
     "sgd": Rule(("momentum",), _sgd, fused=True),
     "adagrad": Rule(("sum of squares",), _adagrad),
     "rmsprop": Rule(("average of squares", "momentum"), _rmsprop),
-    "adam": Rule(("average", "average of squares"), _adam, fused=True),
-    "adamax": Rule(("average", "infinity norm"), _adamax),
+    "adam": Rule(("average", "average of squares"), _adam, fused=True, counts=True),
+    "adamax": Rule(("average", "infinity norm"), _adamax, counts=True),
 }
 
 
@@ -150,22 +154,26 @@ class Optimizer:
         self.params = list(params)
         self.memory = [[torch.zeros_like(p) for p in self.params] for _ in self.rule.averages]
         self.done = [
-            torch.zeros((), dtype=torch.float32, device=p.device if self.rule.fused else "cpu")
+            torch.zeros((), dtype=torch.float32, device=p.device if self.rule.counts else "cpu")
             for p in self.params
         ]
         """Steps done, once per parameter, as PyTorch's functions want it."""
 
-    def zero_grad(self) -> None:
-        """Set gradients to zero in place: fresh pages for each of them would cost more."""
-        for param in self.params:
-            if param.grad is not None:
-                param.grad.zero_()
-
     @torch.no_grad()
-    def step(self, rate: float) -> None:
-        """Change the parameters along their gradients."""
-        grads = [param.grad for param in self.params if param.grad is not None]
-        self.rule.update(self.settings, Update(self.params, grads, self.memory, self.done, rate))
+    def step(self, grads: Sequence[Tensor], rate: float | Tensor) -> None:
+        """Change the parameters along their gradients, at a rate or at one on their device."""
+        if isinstance(rate, float) or self.rule.fused:
+            self._update(self.params, grads, rate)
+            return
+        # These rules want a number; as they are proportional to it, what they would do at rate 1.
+        moves = [torch.zeros_like(param) for param in self.params]
+        self._update(moves, grads, 1.0)
+        for param, move in zip(self.params, moves, strict=True):
+            param += rate.to(param.dtype) * move
+
+    def _update(self, params: Tensors, grads: Sequence[Tensor], rate: float | Tensor) -> None:
+        now = Update(params, list(grads), self.memory, self.done, rate)
+        self.rule.update(self.settings, now)
 
     def tensors(self) -> dict[str, Tensor]:
         """What it remembers, by name; not copied."""

@@ -14,7 +14,7 @@ from idpipe.cells import Cell
 from idpipe.errors import StoreError
 
 if TYPE_CHECKING:
-    from idpipe.engine import History
+    from idpipe.history import History
 
 
 @dataclass(frozen=True)

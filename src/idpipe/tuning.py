@@ -1,0 +1,133 @@
+"""Which formulation of a convolution is the fastest here: timed on a GPU, remembered per machine.
+
+The first to time a shape decides for all later runs on such a machine with such a torch: the same
+cell then rounds alike each time. Deleting the file costs a second per shape.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+
+from idpipe import store
+from idpipe.convolution import FORMULATIONS, Shape, candidates, rule
+from idpipe.replay import Repeated
+
+FILE = "formulations.json"
+GATHERED = 2**30
+"""Numbers that a formulation may gather at once; those that want more are not tried."""
+REPEATS = 10
+
+
+class Choices:
+    """Names the formulation of every shape that a training meets, and keeps what it named.
+
+    Args:
+        device: where it trains.
+        dtype: in what it trains.
+        precision: of the cell.
+        exact_zeros: as in `idpipe.convolution.rule`.
+    """
+
+    def __init__(
+        self, device: torch.device, dtype: torch.dtype, precision: str, exact_zeros: bool
+    ) -> None:
+        self.device, self.dtype, self.precision = device, dtype, precision
+        self.exact_zeros = exact_zeros
+        self.names: dict[Shape, str] = {}
+
+    def __call__(self, shape: Shape) -> str:
+        """The formulation for a shape."""
+        if shape not in self.names:
+            timed = self.device.type == "cuda"
+            self.names[shape] = self._remembered(shape) if timed else rule(shape, self.exact_zeros)
+        return self.names[shape]
+
+    def _remembered(self, shape: Shape) -> str:
+        names = self._candidates(shape)
+        zeros = ", exact zeros" if self.exact_zeros else ""
+        key = f"{_machine(self.device)}: {shape}, {self.precision}{zeros}"
+        known = _read().get(key)
+        return known if known in names else _remember(key, self.fastest(shape, names))
+
+    def _candidates(self, shape: Shape) -> list[str]:
+        names = candidates(shape, self.exact_zeros)
+        gathered = shape.replicates * shape.images * shape.height * shape.width
+        gathered *= max(shape.inputs, shape.outputs) * shape.kernel**2
+        if gathered > GATHERED:
+            names.remove("columns")
+        if self.precision == "tf32" and "winograd" in names:
+            names.remove("winograd")  # its sums lose too much of ten bits
+        return names
+
+    def fastest(self, shape: Shape, names: list[str]) -> str:
+        """The fastest of some formulations at a forward and backward pass, timed now."""
+        return min(names, key=lambda name: self.seconds(shape, name))
+
+    def seconds(self, shape: Shape, name: str) -> float:
+        """One forward and backward pass; infinite where the memory does not suffice."""
+        try:
+            return self._seconds(shape, name)
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            return math.inf
+
+    @torch.enable_grad()
+    def _seconds(self, shape: Shape, name: str) -> float:
+        n, e, i, o, k, height, width = shape
+        generator = torch.Generator(self.device).manual_seed(0)
+        x, weight, bias, upstream = (
+            torch.randn(size, generator=generator, device=self.device, dtype=self.dtype)
+            for size in (
+                (n, e, i, height, width),
+                (e, o, i, k, k),
+                (e, o),
+                (n, e, o, height, width),
+            )
+        )
+        given = [tensor.requires_grad_() for tensor in (x, weight, bias)]
+
+        def both_passes() -> None:
+            torch.autograd.grad(FORMULATIONS[name](*given), given, upstream)
+
+        repeated = Repeated(both_passes, self.device, 1)
+        repeated.run(5)
+        self._wait()
+        start = time.perf_counter()
+        repeated.run(REPEATS)
+        self._wait()
+        return (time.perf_counter() - start) / REPEATS
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+def _machine(device: torch.device) -> str:
+    return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
+
+
+def _path() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "idpipe" / FILE
+
+
+def _read() -> dict[str, str]:
+    try:
+        return TypeAdapter(dict[str, str]).validate_json(_path().read_bytes())
+    except (OSError, ValidationError):
+        return {}
+
+
+def _remember(key: str, name: str) -> str:
+    """Keep a choice; what another process kept in the meantime wins."""
+    found = {key: name, **_read()}
+    with suppress(OSError):  # a folder that cannot be written costs the timing again
+        store.write_json(_path(), found)
+    return found[key]

@@ -1,0 +1,195 @@
+"""Steps by replay: on a CPU they run unrecorded, and must do what steps one by one do."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from test_engine import NETS, OPTIMIZERS, SIZE, dying_cell, make_cell, picture
+
+from idpipe import engine
+from idpipe.cells import Cell
+from idpipe.engine import Trained, Training
+from idpipe.replay import Repeated, Steps
+
+CPU = torch.device("cpu")
+
+
+def trained(cell: Cell, images: np.ndarray, replayed: bool, **settings) -> Trained:
+    count = list(range(cell.replicates))
+    return Training(cell, images, count, CPU, replayed=replayed, **settings).run()
+
+
+def assert_same(one: Trained, other: Trained, rtol: float = 1e-9) -> None:
+    """The same ends, curves and numbers, up to rounding."""
+    assert len(one.attempts) == len(other.attempts)
+    for a, b in zip(one.attempts, other.attempts, strict=True):
+        assert (a.replicate, a.restart, a.status, a.steps) == (
+            b.replicate,
+            b.restart,
+            b.status,
+            b.steps,
+        )
+        for name, value in a.params.items():
+            torch.testing.assert_close(value, b.params[name], rtol=rtol, atol=1e-12)
+    for column in ("replicate", "restart", "step", "lr"):
+        assert getattr(one.history, column) == getattr(other.history, column)
+    np.testing.assert_allclose(one.history.mse, other.history.mse, rtol=rtol, atol=1e-20)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("net", NETS)
+def test_replayed_steps_are_steps(net, optimizer):
+    cell = make_cell(net, optimizer={"name": optimizer}, precision="float64", max_steps=43)
+    assert_same(trained(cell, picture(2 + 1), True), trained(cell, picture(2 + 1), False))
+
+
+def test_minibatches_and_decays_come_from_the_device():
+    cell = make_cell(
+        "fcn_relu",
+        batch_size=4,
+        max_steps=33,
+        precision="float64",
+        data={"size": SIZE, "examples": [{"label": 7, "index": i} for i in range(10)]},
+    )
+    assert_same(trained(cell, picture(10), True), trained(cell, picture(10), False))
+
+
+def converging_cell(**settings) -> Cell:
+    """Replicates that end at different steps."""
+    usual = {"report_every": 1, "replicates": 5, "max_steps": 3_000, "stop_mse": 1e-6}
+    return make_cell("fcn_linear", precision="float64", **{**usual, **settings})
+
+
+def test_replicates_end_at_the_same_steps_with_the_same_numbers():
+    one, other = (trained(converging_cell(), picture(), replayed) for replayed in (True, False))
+    assert len({outcome.steps for outcome in one.outcomes}) > 1
+    assert_same(one, other)
+
+
+def test_rows_that_ended_are_frozen_and_compacted_when_most_have(monkeypatch):
+    sizes: list[tuple[int, int]] = []
+    advance = engine._Stack._replay
+
+    def spied(stack, count):
+        sizes.append((len(stack.replicates), len(stack.training)))
+        frozen = {o.replicate: copy.deepcopy(o.params) for o in stack.ended}
+        advance(stack, count)
+        for outcome in stack.ended:
+            for name, value in frozen[outcome.replicate].items():
+                assert torch.equal(value, outcome.params[name])
+
+    monkeypatch.setattr(engine._Stack, "_replay", spied)
+    trained(converging_cell(replicates=8), picture(), True)
+    assert any(rows > training for rows, training in sizes), "no row was ever frozen"
+    assert all(rows < 2 * training for rows, training in sizes)
+    assert len({rows for rows, _ in sizes}) > 1, "the stack was never compacted"
+
+
+def test_dead_replicates_restart():
+    cell = dying_cell(failure={"policy": "half_rate", "max_restarts": 2}, precision="float64")
+    assert_same(trained(cell, picture(), True), trained(cell, picture(), False))
+
+
+def test_each_replicate_keeps_its_own_image_when_others_leave():
+    cell = converging_cell(data={"size": SIZE, "vary": True})
+    images = np.concatenate([picture(seed=seed) for seed in range(5)])
+    assert_same(trained(cell, images, True), trained(cell, images, False))
+
+
+def test_a_training_with_frozen_rows_goes_on_from_its_state():
+    """The state holds the replicates in training alone, as one without frozen rows would."""
+    states = []
+
+    def at_step(training: Training) -> None:
+        if training.stack.frozen and not states:
+            state = training.state()
+            assert len(state.replicates) < len(training.stack.replicates)
+            assert all(
+                value.shape[0] == len(state.replicates)
+                for name, value in state.tensors.items()
+                if name.startswith("params.")
+            )
+            states.append(copy.deepcopy(state))
+
+    cell, chosen = converging_cell(), list(range(5))
+    whole = Training(cell, picture(), chosen, CPU, replayed=True).run(at_step)
+    rest = Training(cell, picture(), chosen, CPU, state=states[0], replayed=True).run()
+    assert_same(whole, rest)
+
+
+def test_a_run_of_steps_takes_its_rates_in_order_and_gives_its_losses():
+    seen = []
+
+    def step(rate: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
+        assert rows is not None
+        seen.append((rate.item(), rows.tolist()))
+        return torch.full((2,), float(len(seen)))
+
+    steps = Steps(step, 4, torch.zeros(2), batch=1)
+    rows = torch.arange(8).reshape(4, 2, 1)
+    losses = steps.run([0.1, 0.2, 0.3, 0.4], rows)
+    again = steps.run([0.5], rows[3:])
+    assert losses.tolist() == [[1, 1], [2, 2], [3, 3], [4, 4]]
+    assert again.tolist() == [[5, 5]]
+    assert [rate for rate, _ in seen] == [0.1, 0.2, 0.3, 0.4, 0.5]
+    assert [numbers for _, numbers in seen] == [*rows.tolist(), rows[3].tolist()]
+
+
+def test_a_function_is_called_as_often_as_asked():
+    made = []
+    repeated = Repeated(lambda: made.append(1), CPU, calls=5)
+    repeated.run(3)
+    repeated.run(11)
+    assert len(made) == 14
+
+
+cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+@cuda
+def test_recorded_calls_are_calls():
+    count = torch.zeros((), device="cuda")
+    repeated = Repeated(lambda: count.add_(1), torch.device("cuda"), calls=5)
+    for calls in (2, 3, 13, 25):
+        repeated.run(calls)
+    assert repeated.graph is not None
+    assert count.item() == 43
+
+
+@cuda
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("net", NETS)
+def test_recorded_steps_are_steps(net, optimizer):
+    """On the GPU, 100 steps: recorded, one by one, and on the CPU."""
+    cell = make_cell(
+        net, optimizer={"name": optimizer}, precision="float64", max_steps=100, report_every=25
+    )
+    device, chosen = torch.device("cuda"), [0, 1, 2]
+    ours = Training(cell, picture(), chosen, device, replayed=True).run()
+    assert_same(ours, Training(cell, picture(), chosen, device, replayed=False).run(), 1e-6)
+    assert_same(ours, trained(cell, picture(), False), 1e-6)
+
+
+@cuda
+def test_rows_leave_on_the_gpu_as_on_the_cpu():
+    chosen = list(range(5))
+    ours = Training(converging_cell(), picture(), chosen, torch.device("cuda")).run()
+    assert_same(ours, trained(converging_cell(), picture(), False), 1e-6)
+
+
+@cuda
+@pytest.mark.parametrize("precision, rounded", [("ieee", False), ("tf32", True)])
+def test_precision_on_the_gpu(precision, rounded):
+    """IEEE products err like single precision, TF32 ones like ten bits."""
+    engine.set_numerics(make_cell(precision=precision))
+    x = torch.randn(8, 64, 28, 28, device="cuda")
+    weight = torch.randn(64, 64, 5, 5, device="cuda")
+    matrix = torch.randn(512, 512, device="cuda")
+    for product in (
+        lambda t: torch.nn.functional.conv2d(x.to(t), weight.to(t), padding=2),
+        lambda t: matrix.to(t) @ matrix.to(t),
+    ):
+        exact = product(torch.float64)
+        error = ((product(torch.float32).double() - exact).norm() / exact.norm()).item()
+        assert (error > 1e-5) == rounded

@@ -1,0 +1,117 @@
+"""Which formulation is taken, and that the choice is kept."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+import torch
+from test_engine import flat, make_cell, picture, plain_loop
+
+from idpipe import convolution, engine, nets, tuning
+from idpipe.convolution import Shape, rule
+from idpipe.tuning import Choices
+
+SHAPE = Shape(1, 2, 4, 4, 5, 8, 8)
+
+
+def choices(precision: str = "ieee", exact_zeros: bool = False) -> Choices:
+    return Choices(torch.device("cpu"), torch.float32, precision, exact_zeros)
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """A formulation ten times slower than any other at `SHAPE`."""
+
+    def slowly(x, weight, bias):
+        time.sleep(0.02)
+        return convolution.direct(x, weight, bias)
+
+    monkeypatch.setitem(convolution.FORMULATIONS, "slow", slowly)
+
+
+def test_the_fastest_is_taken(slow):
+    assert choices().fastest(SHAPE, ["slow", "direct"]) == "direct"
+    assert choices().fastest(SHAPE, ["direct", "slow"]) == "direct"
+
+
+def test_one_that_needs_too_much_memory_is_not(monkeypatch):
+    def greedy(x, weight, bias):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setitem(convolution.FORMULATIONS, "greedy", greedy)
+    assert choices().seconds(SHAPE, "greedy") == float("inf")
+    assert choices().fastest(SHAPE, ["greedy", "direct"]) == "direct"
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+    """As if the CPU were to be timed, with a cache of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(tuning, "_machine", lambda device: "this one")
+    return tmp_path / "idpipe" / tuning.FILE
+
+
+def test_a_choice_is_kept_for_the_next_run(machine, monkeypatch):
+    name = choices()._remembered(SHAPE)
+    key = "this one: 4>4 channels 5x5 on 8x8, 2 x 1 images, ieee"
+    assert json.loads(machine.read_text()) == {key: name}
+    monkeypatch.setattr(Choices, "fastest", lambda *_: pytest.fail("timed again"))
+    assert choices()._remembered(SHAPE) == name
+
+
+def test_other_precisions_and_optimizers_are_timed_anew(machine):
+    for settings in ({}, {"precision": "tf32"}, {"exact_zeros": True}):
+        choices(**settings)._remembered(SHAPE)
+    assert len(json.loads(machine.read_text())) == 3
+
+
+def test_the_first_to_choose_decides(machine):
+    tuning._remember("a shape", "columns")
+    assert tuning._remember("a shape", "direct") == "columns"
+    assert tuning._remember("another shape", "direct") == "direct"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"this one": 3}', "\x00"])
+def test_a_damaged_cache_is_written_anew(machine, content):
+    machine.parent.mkdir()
+    machine.write_text(content)
+    name = choices()._remembered(SHAPE)
+    assert name in json.loads(machine.read_text()).values()
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(monkeypatch, tmp_path):
+    (tmp_path / "idpipe").write_text("a file")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(tuning, "_machine", lambda device: "this one")
+    assert choices()._remembered(SHAPE) in convolution.candidates(SHAPE)
+
+
+def test_on_a_cpu_the_rule_decides_and_nothing_is_timed(monkeypatch):
+    monkeypatch.setattr(Choices, "fastest", lambda *_: pytest.fail("timed"))
+    ours = choices(exact_zeros=True)
+    wide = SHAPE._replace(inputs=64, outputs=64)
+    assert ours(wide) == rule(wide, exact_zeros=True)
+    assert choices()(wide) == "winograd"
+    assert ours.names == {wide: rule(wide, exact_zeros=True)}
+
+
+def test_candidates_that_cannot_be_are_left_out():
+    large = Shape(128, 5, 128, 128, 5, 28, 28)
+    assert "columns" not in choices()._candidates(large)
+    assert "columns" in choices()._candidates(SHAPE)
+    assert "winograd" in choices()._candidates(SHAPE)
+    assert "winograd" not in choices("tf32")._candidates(SHAPE)
+
+
+@pytest.mark.parametrize("name", ["direct", "padded", "channels_last", "columns", "winograd"])
+def test_hundred_steps_by_any_formulation_equal_the_plain_loop(name, monkeypatch):
+    monkeypatch.setattr(tuning, "rule", lambda shape, exact_zeros: name)
+    cell = make_cell({"arch": "cnn", "depth": 5, "width": 24, "kernel": 5}, max_steps=100)
+    trained = engine.train(cell, picture())
+    assert set(trained.formulations.values()) == {name}
+    for replicate in range(3):
+        theirs = flat(plain_loop(cell, picture(), replicate, "sgd").parameters())
+        start = flat(nets.initial_params(cell, [replicate]).values())
+        ours = flat(trained.outcomes[replicate].params.values())
+        assert np.linalg.norm(ours - theirs) < 1e-4 * np.linalg.norm(theirs - start)
