@@ -1,5 +1,5 @@
 # Every target sets up .venv first when it is missing or older than the lock.
-# Variables: PYTHON (interpreter for .venv), CORES, ARGS (passed on to snakemake, pytest or uv).
+# Variables: PYTHON (interpreter for .venv), CORES, ARGS (passed on to snakemake, pytest, the benchmarks or uv).
 
 PYTHON ?= python3
 CORES ?= 8
@@ -21,7 +21,7 @@ PINS := torch==2.14.1 torchvision==0.29.1
 WAIVED_LINT := Specify a conda environment or container for each rule.
 
 .DEFAULT_GOAL := help
-.PHONY: help figures smoke test check format lock clean-venv
+.PHONY: help figures smoke test bench check format lock clean-venv
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ smoke: $(STAMP) ## draw every figure, tiny, in under two minutes
 # One thread, as in every cell: on small nets torch's threads only wait for each other.
 test: $(STAMP) ## run the tests
 	$(RUN) OMP_NUM_THREADS=1 pytest $(ARGS)
+
+bench: $(STAMP) ## measure the engine and record it (about 12 minutes; ARGS=--quick: one)
+	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks $(ARGS)
 
 check: $(STAMP) ## check format, lint and types
 	$(RUN) ruff format --check .

@@ -1,63 +1,124 @@
-"""Convolution by Fourier transform against the library's direct one, over kernel sizes.
+"""All formulations of a layer's convolution, and the one that the engine takes.
 
-    python benchmarks/convolution.py
-
-One forward and backward pass of a layer, 3 replicates, one 28 x 28 image, one thread: medians of
-the same run, and relative errors of the weights' gradient against double precision.
+One forward and backward pass, one 28 x 28 image for each replicate; relative errors of the weights'
+gradient against double precision.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-import statistics
-import time
-from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from idpipe import convolution
+from benchmarks import tables, timing
+from benchmarks.networks import measured_cell
+from benchmarks.timing import Options, Spread, Steps
+from idpipe.convolution import FORMULATIONS, Shape, candidates, direct
+from idpipe.engine import set_numerics
+from idpipe.tuning import Choices
 
-REPEATS = 7
-
-
-def milliseconds(convolve: Callable[[Tensor, Tensor], Tensor], x: Tensor, weight: Tensor) -> float:
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        torch.autograd.grad(convolve(x, weight).square().sum(), (x, weight))
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1e3
-
-
-def gradient(convolve: Callable[[Tensor, Tensor], Tensor], x: Tensor, weight: Tensor) -> Tensor:
-    return torch.autograd.grad(convolve(x, weight).square().sum(), weight)[0].double()
-
-
-def transformed(x: Tensor, weight: Tensor) -> Tensor:
-    return convolution._Transformed.apply(x, weight)
+SIZE = 28
+INNER = (3, 8, 12, 24, 32, 64, 128)
+"""Channels of layers between hidden ones, 5 x 5 filters."""
+OUTER = ((1, 24), (24, 1), (1, 64), (64, 1), (3, 24), (24, 3))
+"""Channels in and out of first and last layers."""
+KERNELS = (3, 7, 9, 13, 15, 17, 25, 57)
+"""Other filters, of 24 channels."""
+REPLICATES = (1, 4)
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    print("channels  kernel  direct ms  transformed ms  ratio  direct error  transformed error")
-    for width in (8, 24, 64):
-        for kernel in (5, 9, 13, 15, 17, 25, 57):
-            if width * kernel > 64 * 25:
-                continue
-            x = torch.randn(1, 3, width, 28, 28, requires_grad=True)
-            weight = torch.randn(3, width, width, kernel, kernel) / math.sqrt(width * kernel**2)
-            weight.requires_grad_()
-            pair = [convolution.direct, transformed]
-            direct, other = (milliseconds(one, x, weight) for one in pair)
-            double = [tensor.detach().double().requires_grad_() for tensor in (x, weight)]
-            exact = gradient(convolution.direct, *double)
-            errors = [((gradient(f, x, weight) - exact).norm() / exact.norm()).item() for f in pair]
-            print(
-                f"{width:8}  {kernel:6}  {direct:9.1f}  {other:14.1f}  {direct / other:5.1f}"
-                f"  {errors[0]:12.1e}  {errors[1]:17.1e}"
-            )
+def shapes(options: Options) -> list[Shape]:
+    """What is measured: inner layers, first and last layers, other filters."""
+    inner = [(width, width, 5) for width in options.widths or INNER]
+    outer = [(*pair, 5) for pair in OUTER]
+    other = [(24, 24, kernel) for kernel in KERNELS]
+    layers = inner[:2] if options.quick else [*inner, *outer, *other]
+    counts = options.replicates or REPLICATES
+    return [
+        Shape(1, count, *layer, SIZE, SIZE) for layer, count in itertools.product(layers, counts)
+    ]
 
 
-if __name__ == "__main__":
-    main()
+def measure(options: Options) -> dict[str, Any]:
+    """Time every formulation at every shape."""
+    rows = []
+    for shape in shapes(options):
+        rows.append(_row(shape, options))
+        print("  ".join(_columns(rows[-1])), flush=True)
+    return {"rows": rows}
+
+
+def _row(shape: Shape, options: Options) -> dict[str, Any]:
+    set_numerics(measured_cell("cnn", 1, 1))
+    given = _given(shape, options.device)
+    names = [*candidates(shape), "padded"]
+    rivals = {name: _passes(name, given) for name in names}
+    taken = timing.interleaved(rivals, options.seconds / 4, options.repeats, options.device)
+    exact = _gradient("direct", [tensor.detach().double().requires_grad_() for tensor in given])
+    chosen = Choices(options.device, torch.float32, "ieee", exact_zeros=False)(shape)
+    return {
+        **shape._asdict(),
+        "seconds": {name: Spread.of(values).median for name, values in taken.items()},
+        "errors": {
+            name: ((_gradient(name, given) - exact).norm() / exact.norm()).item() for name in names
+        },
+        "chosen": chosen,
+    }
+
+
+def _given(shape: Shape, device: torch.device) -> list[Tensor]:
+    """Images, weights and biases."""
+    _, e, i, o, k, height, width = shape
+    weight = torch.randn(e, o, i, k, k, device=device) / math.sqrt(i * k**2)
+    images = torch.randn(1, e, i, height, width, device=device)
+    return [one.requires_grad_() for one in (images, weight, torch.zeros(e, o, device=device))]
+
+
+def _passes(name: str, given: list[Tensor]) -> Steps:
+    convolve = FORMULATIONS[name]
+    upstream = torch.randn_like(direct(*given))
+
+    def steps(number: int) -> int:
+        for _ in range(number):
+            torch.autograd.grad(convolve(*given), given, upstream)
+        return number
+
+    return steps
+
+
+def _gradient(name: str, given: list[Tensor]) -> Tensor:
+    output = FORMULATIONS[name](*given)
+    return torch.autograd.grad(output.square().sum(), given[1])[0].double()
+
+
+HEAD = ("layer", "replicates", *FORMULATIONS, "engine's : best", "largest error")
+
+
+def table(content: dict[str, Any]) -> str:
+    """Milliseconds a replicate; the engine's choice is starred."""
+    return tables.markdown(HEAD, [_columns(row) for row in content["rows"]])
+
+
+def _columns(row: dict[str, Any]) -> list[str]:
+    seconds, chosen = row["seconds"], row["chosen"]
+    worst = max(row["errors"], key=row["errors"].__getitem__)
+    best = min(seconds.values())
+    times = {
+        name: f"{1e3 * value / row['replicates']:.2f}" + "*" * (name == chosen)
+        for name, value in seconds.items()
+    }
+    return [
+        f"{row['inputs']}>{row['outputs']}, {row['kernel']} x {row['kernel']}",
+        str(row["replicates"]),
+        *(times.get(name, "") for name in FORMULATIONS),
+        f"{seconds[chosen] / best:.2f}",
+        f"{row['errors'][worst]:.0e} ({worst})",
+    ]
+
+
+def note(content: dict[str, Any]) -> str:
+    """What the numbers are."""
+    return "milliseconds a replicate; starred is what the engine takes"

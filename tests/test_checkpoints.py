@@ -107,7 +107,7 @@ def interrupted(cell: Cell, images: np.ndarray, path: Path, pieces: list[int]) -
 
 def bits(trained: Trained) -> dict[str, object]:
     """Everything a training came to; NaN equals NaN of the same bits only."""
-    found: dict[str, object] = {}
+    found: dict[str, object] = {"formulations": trained.formulations}
     for number, attempt in enumerate(trained.attempts):
         found[f"attempt {number}"] = (
             attempt.replicate,

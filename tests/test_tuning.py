@@ -93,7 +93,13 @@ def test_on_a_cpu_the_rule_decides_and_nothing_is_timed(monkeypatch):
     wide = SHAPE._replace(inputs=64, outputs=64)
     assert ours(wide) == rule(wide, exact_zeros=True)
     assert choices()(wide) == "winograd"
-    assert ours.names == {wide: rule(wide, exact_zeros=True)}
+    assert ours.names == {str(wide): rule(wide, exact_zeros=True)}
+
+
+def test_a_training_that_goes_on_keeps_to_what_was_chosen():
+    ours = Choices(torch.device("cpu"), torch.float32, "ieee", False, {str(SHAPE): "winograd"})
+    assert rule(SHAPE) != "winograd"
+    assert ours(SHAPE) == "winograd"
 
 
 def test_candidates_that_cannot_be_are_left_out():

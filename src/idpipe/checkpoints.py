@@ -257,6 +257,7 @@ def _packed(state: State) -> tuple[dict[str, Any], dict[str, Tensor]]:
         "step": state.step,
         "replicates": state.replicates,
         "attempts": [[a.replicate, a.restart, a.status, a.steps] for a in state.attempts],
+        "formulations": state.formulations,
     }
     tensors = {f"stack.{name}": value for name, value in state.tensors.items()}
     for number, attempt in enumerate(state.attempts):
@@ -287,6 +288,7 @@ def _state(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> State:
         tensors=below("stack."),
         attempts=attempts,
         history=History(**{column: tensors[f"history.{column}"].tolist() for column in HISTORY}),
+        formulations=facts["formulations"],
     )
 
 

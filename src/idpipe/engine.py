@@ -85,6 +85,8 @@ class State:
     attempts: list[Outcome]
     """Those that have ended."""
     history: History
+    formulations: dict[str, str] = field(default_factory=dict)
+    """What `Trained` says, so far."""
 
 
 AtStep = Callable[["Training"], None]
@@ -173,7 +175,13 @@ class Training:
         # Where only zeros were added up, an optimizer that divides a gradient by its size would
         # make whole steps of a rounding error.
         exact_zeros = cell.optimizer.name != "sgd"
-        self.choices = Choices(device, DTYPES[cell.precision], cell.precision, exact_zeros)
+        self.choices = Choices(
+            device,
+            DTYPES[cell.precision],
+            cell.precision,
+            exact_zeros,
+            None if state is None else state.formulations,
+        )
         self.order = list(replicates)
         self.attempts: list[Outcome] = []
         self.history = History()
@@ -189,7 +197,13 @@ class Training:
         stack = self.stack
         attempts = [*self.attempts, *stack.ended]
         return State(
-            stack.restart, stack.step, stack.training, stack.tensors(), attempts, self.history
+            stack.restart,
+            stack.step,
+            stack.training,
+            stack.tensors(),
+            attempts,
+            self.history,
+            self.choices.names,
         )
 
     def run(self, at_step: AtStep | None = None) -> Trained:
@@ -212,7 +226,7 @@ class Training:
             [kept_last[replicate] for replicate in self.order],
             self.attempts,
             self.history,
-            {str(shape): name for shape, name in self.choices.names.items()},
+            self.choices.names,
         )
 
 

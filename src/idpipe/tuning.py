@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,21 +34,32 @@ class Choices:
         dtype: in what it trains.
         precision: of the cell.
         exact_zeros: as in `idpipe.convolution.rule`.
+        names: what was chosen before, by the shape in words; the training keeps to it.
     """
 
     def __init__(
-        self, device: torch.device, dtype: torch.dtype, precision: str, exact_zeros: bool
+        self,
+        device: torch.device,
+        dtype: torch.dtype,
+        precision: str,
+        exact_zeros: bool,
+        names: Mapping[str, str] | None = None,
     ) -> None:
         self.device, self.dtype, self.precision = device, dtype, precision
         self.exact_zeros = exact_zeros
-        self.names: dict[Shape, str] = {}
+        self.names = dict(names or {})
+        self._by_shape: dict[Shape, str] = {}
 
     def __call__(self, shape: Shape) -> str:
         """The formulation for a shape."""
-        if shape not in self.names:
-            timed = self.device.type == "cuda"
-            self.names[shape] = self._remembered(shape) if timed else rule(shape, self.exact_zeros)
-        return self.names[shape]
+        if shape not in self._by_shape:
+            name = self.names.get(str(shape)) or self._chosen(shape)
+            self._by_shape[shape] = self.names[str(shape)] = name
+        return self._by_shape[shape]
+
+    def _chosen(self, shape: Shape) -> str:
+        timed = self.device.type == "cuda"
+        return self._remembered(shape) if timed else rule(shape, self.exact_zeros)
 
     def _remembered(self, shape: Shape) -> str:
         names = self._candidates(shape)

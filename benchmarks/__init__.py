@@ -1,0 +1,1 @@
+"""Measurements of idpipe against what people would write; `python -m benchmarks --help`."""
