@@ -7,18 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from benchmarks import classifier, convolution, engine, scaling
+from benchmarks import classifier, convolution, engine, plan, scaling
 from benchmarks.record import RESULTS
 from benchmarks.timing import Options
 from idpipe.errors import IdpipeError
 from idpipe.store import read_json, write_bytes
 
 
-class Benchmark(Protocol):
-    """A module of this package that measures something."""
-
-    def measure(self, options: Options) -> dict[str, Any]:
-        """What is recorded: plain JSON."""
+class Recorded(Protocol):
+    """A module of this package whose record has a table."""
 
     def table(self, content: dict[str, Any]) -> str:
         """That as a Markdown table."""
@@ -27,12 +24,20 @@ class Benchmark(Protocol):
         """What the table's head does not say, or nothing."""
 
 
+class Benchmark(Recorded, Protocol):
+    """One that measures by itself."""
+
+    def measure(self, options: Options) -> dict[str, Any]:
+        """What is recorded: plain JSON."""
+
+
 BENCHMARKS: dict[str, Benchmark] = {
     "engine": cast(Benchmark, engine),
     "scaling": cast(Benchmark, scaling),
     "classifier": cast(Benchmark, classifier),
     "convolution": cast(Benchmark, convolution),
 }
+TABLES: dict[str, Recorded] = {**BENCHMARKS, "plan": cast(Recorded, plan)}
 
 PAGE = Path(__file__).parents[1] / "docs/performance.md"
 _PLACE = re.compile(r"(<!-- begin:(\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -57,18 +62,17 @@ def filled(text: str, results: Path = RESULTS) -> str:
 
 
 def _tables(name: str, machines: Mapping[str, dict[str, Any]]) -> str:
-    if name not in BENCHMARKS:
-        raise IdpipeError(f"begin:{name}: must be one of {', '.join(BENCHMARKS)}")
+    if name not in TABLES:
+        raise IdpipeError(f"begin:{name}: must be one of {', '.join(TABLES)}")
     parts = [
-        f"\n{_origin(machine, found[name], BENCHMARKS[name])}\n\n"
-        f"{BENCHMARKS[name].table(found[name])}\n"
+        f"\n{_origin(machine, found[name], TABLES[name])}\n\n{TABLES[name].table(found[name])}\n"
         for machine, found in machines.items()
         if name in found
     ]
     return "".join(parts) + "\n"
 
 
-def _origin(machine: str, content: dict[str, Any], benchmark: Benchmark) -> str:
+def _origin(machine: str, content: dict[str, Any], benchmark: Recorded) -> str:
     threads = "1 thread" if content["threads"] == 1 else f"{content['threads']} threads"
     commit = str(content["commit"])
     short = commit[:8] + ("+" if commit.endswith("+") else "")

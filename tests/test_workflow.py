@@ -1,5 +1,6 @@
 """Real Snakemake runs of a tiny configuration, in a folder of their own."""
 
+import json
 import os
 import re
 import signal
@@ -16,7 +17,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from idpipe import costs, devices
 from idpipe.checkpoints import SECONDS
+from idpipe.config import load
 from idpipe.figures.registry import FIGURES
 from idpipe.worker import ADDRESS
 
@@ -299,3 +302,70 @@ def test_ones_own_image(tmp_path):
     # Another picture is another problem.
     Image.fromarray(255 - pixels).save(pictures / "cat.png")
     assert jobs(tmp_path, settings, "fig03")["train"] == 2
+
+
+RESOURCES = """
+import json, sys
+from pathlib import Path
+from snakemake.api import OutputSettings, ResourceSettings, SnakemakeApi
+from snakemake.settings.enums import Quietness
+
+with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+    run = api.workflow(ResourceSettings(cores=2), snakefile=Path(sys.argv[1]))
+    run.dag().execute_workflow(executor="dryrun")
+    found = []
+    for job in run._workflow.dag.jobs:
+        for attempt in (1, 3):
+            job.attempt = attempt
+            job.reset_params_and_resources()
+            asked = {name: job.resources.get(name) for name in ("runtime", "mem_mb", "vram_mb")}
+            found.append([job.rule.name, job.wildcards_dict.get("cell"), attempt, asked])
+assert "torch" not in sys.modules
+print(json.dumps(found))
+"""
+
+
+def resources(folder: Path, settings: dict, **environment: str) -> dict[tuple, dict[str, int]]:
+    """(rule, cell, attempt) -> what Snakemake would ask for, of a dry run of all figures."""
+    how = command(folder, settings)
+    line = [sys.executable, "-c", RESOURCES, str(REPOSITORY / "Snakefile")]
+    how |= {"args": line, "cwd": folder, "env": {**how["env"], **environment}}
+    done = subprocess.run(**how, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    return {(rule, cell, attempt): asked for rule, cell, attempt, asked in found}
+
+
+def test_jobs_ask_for_what_the_cost_model_says_times_the_attempt(tmp_path):
+    settings = tiny(defaults={"replicates": 2, "max_steps": 2_000_000, "stop_mse": 0})
+    cells = load(settings).cells
+    here = devices.uncalibrated().prices
+    found = resources(tmp_path, settings, XDG_CACHE_HOME=str(tmp_path / "nothing"))
+    for cell_id, cell in cells.items():
+        once, thrice = (found["train", cell_id, attempt] for attempt in (1, 3))
+        assert once == {
+            "runtime": costs.training_minutes(cell, here),
+            "mem_mb": costs.memory_mib(cell),
+            "vram_mb": costs.vram_mib(cell),
+        }
+        assert thrice == {name: 3 * value for name, value in once.items()}
+        for rule in ("evaluate", "layers"):
+            once, thrice = (found[rule, cell_id, attempt]["runtime"] for attempt in (1, 3))
+            assert thrice == 3 * once >= 3 * costs.SHORTEST_MINUTES
+    assert len({found["train", cell_id, 1]["runtime"] for cell_id in cells}) > 2
+    assert all(asked["runtime"] for (rule, _, _), asked in found.items() if rule != "all_figures")
+    assert not (tmp_path / "nothing/idpipe").exists()
+
+
+def test_jobs_ask_for_the_time_of_the_device_that_is_named(tmp_path):
+    settings = tiny(defaults={"replicates": 2, "max_steps": 2_000_000, "stop_mse": 0})
+    found = resources(tmp_path, settings, IDPIPE_DEVICE="h100")
+    for cell_id, cell in load(settings).cells.items():
+        expected = costs.training_minutes(cell, devices.from_sheet("h100").prices)
+        assert found["train", cell_id, 1]["runtime"] == expected
+    how = command(tmp_path, settings, "--dry-run")
+    how["env"]["IDPIPE_DEVICE"] = "h999"
+    refused = subprocess.run(**how, capture_output=True, check=False)
+    assert refused.returncode != 0
+    assert "IDPIPE_DEVICE" in refused.stderr and "h100" in refused.stderr
+    assert "Traceback" not in refused.stderr

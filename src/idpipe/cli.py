@@ -1,15 +1,20 @@
-"""The command line: check a configuration, list its cells, train without Snakemake, write docs."""
+"""The command line: check a configuration, list its cells and costs, train them, write docs."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from idpipe import devices, forecast
 from idpipe.config import Plan, load
+from idpipe.devices import Device
 from idpipe.errors import IdpipeError
 from idpipe.settings import read
+from idpipe.store import Layout
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -28,11 +33,22 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_check)
     cells = commands.add_parser("cells", help="list the cells: study, id, parameters")
     cells.set_defaults(run=_cells)
+    plan = commands.add_parser("plan", help="say what training will take: memory, steps, hours")
+    plan.add_argument("--device", metavar="NAME", help="a named GPU; this machine by default")
+    plan.add_argument(
+        "--cores",
+        type=_positive,
+        metavar="N",
+        help="cells at a time on a CPU; by default all cores",
+    )
+    plan.add_argument("--calibrate", action="store_true", help="measure this machine anew")
+    plan.add_argument("--json", action="store_true", help="print JSON")
+    plan.set_defaults(run=_forecast)
     train = commands.add_parser("train", help="train and evaluate cells, one after the other")
     train.add_argument("cells", nargs="*", metavar="CELL", help="cell ids; all if none is given")
     train.add_argument("--study", help="only the cells of this study")
     train.set_defaults(run=_train)
-    for command in (check, cells, train):
+    for command in (check, cells, plan, train):
         command.add_argument(
             "--configfile", action="append", default=[], help="over config.yaml; may be repeated"
         )
@@ -57,6 +73,36 @@ def _cells(parsed: argparse.Namespace) -> None:
     for study, cells in _plan(parsed).studies.items():
         for cell in cells:
             print(f"{study}\t{cell.cell_id}\t{cell.parameters}")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number from 1")
+    return int(text)
+
+
+def _forecast(parsed: argparse.Namespace) -> None:
+    plan = _plan(parsed)
+    if parsed.device is not None and parsed.calibrate:
+        raise IdpipeError("--calibrate: measures this machine; leave out --device")
+    named = parsed.device
+    device = _device(parsed.calibrate) if named is None else devices.from_sheet(named)
+    processors = len(os.sched_getaffinity(0))
+    jobs = 1 if device.gpu else min(parsed.cores or processors, processors)
+    found = forecast.rows(plan, device, Layout(Path(plan.config.results)), jobs)
+    lines, content = forecast.report(found, plan.config.run, device)
+    print(json.dumps(content, indent=1) if parsed.json else "\n".join(lines))
+
+
+def _device(anew: bool) -> Device:
+    """This machine, measured now if it never was or if asked."""
+    known = None if anew else devices.calibrated()
+    if known is not None:
+        return known
+    from idpipe import calibrate
+
+    print("Measuring this machine, for some seconds.", file=sys.stderr)
+    return calibrate.run()
 
 
 def _train(parsed: argparse.Namespace) -> None:

@@ -58,6 +58,16 @@ class Layout:
         return self.root / run / "figures"
 
 
+def cache_folder() -> Path:
+    """Where what was measured on this machine is kept. Raises RuntimeError without a home folder.
+
+    An empty or relative $XDG_CACHE_HOME counts as none, as its specification says.
+    """
+    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    folder = named if named.is_absolute() else Path("~/.cache").expanduser()
+    return folder / "idpipe"
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a new file beside `path` to write to; it then takes its place, whole or not at all."""

@@ -7,11 +7,9 @@ cell then rounds alike each time. Deleting the file costs a second per shape.
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -125,21 +123,16 @@ def _machine(device: torch.device) -> str:
     return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
 
 
-def _path() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "idpipe" / FILE
-
-
 def _read() -> dict[str, str]:
     try:
-        return TypeAdapter(dict[str, str]).validate_json(_path().read_bytes())
-    except (OSError, ValidationError):
+        return TypeAdapter(dict[str, str]).validate_json((store.cache_folder() / FILE).read_bytes())
+    except (OSError, RuntimeError, ValidationError):
         return {}
 
 
 def _remember(key: str, name: str) -> str:
     """Keep a choice; what another process kept in the meantime wins."""
     found = {key: name, **_read()}
-    with suppress(OSError):  # a folder that cannot be written costs the timing again
-        store.write_json(_path(), found)
+    with suppress(OSError, RuntimeError):  # a folder that cannot be written costs the timing again
+        store.write_json(store.cache_folder() / FILE, found)
     return found[key]

@@ -17,6 +17,7 @@ rule collect:
         RESULTS / PLAN.config.run / "logs/collect.log",
     threads: JOB_THREADS
     resources:
+        runtime=lambda wildcards, attempt: attempt * 20,
         mem_mb=1500,
     params:
         members=canonical_json(

@@ -5,10 +5,11 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 
-from idpipe import worker
+from idpipe import costs, devices, worker
 from idpipe.cells import canonical_json
 from idpipe.config import load, source_key
-from idpipe.errors import ConfigError
+from idpipe.data_specs import SOURCES
+from idpipe.errors import ConfigError, IdpipeError
 from idpipe.figures.registry import FIGURES
 from idpipe.settings import read
 from idpipe.targets import ANALYSIS_FILES, Targets
@@ -25,7 +26,16 @@ def checked_plan():
         sys.exit(f"The configuration was refused:\n{error}")
 
 
+def job_prices():
+    """Seconds that each kind of work takes where jobs run; nothing is measured here."""
+    try:
+        return devices.for_jobs().prices
+    except IdpipeError as error:
+        sys.exit(f"${devices.DEVICE} was refused:\n{error}")
+
+
 PLAN = checked_plan()
+PRICES = job_prices()
 
 
 # Read by Snakemake only now: what is wrong in it was said above, with the line.
@@ -70,6 +80,29 @@ def evaluation_mb(cell_id):
     """MiB of a cell's networks, and of what they hold when shown images of every size."""
     cell = PLAN.cells[cell_id]
     return max(cell.memory_bytes, cell.evaluation_bytes(PLAN.config.probes.sizes)) // 2**20
+
+
+def training_minutes(cell_id):
+    """Minutes that a cell's training is given."""
+    return costs.training_minutes(PLAN.cells[cell_id], PRICES)
+
+
+def evaluation_minutes(cell_id):
+    """Minutes to show a cell's networks every probe, at every size."""
+    cell, probes = PLAN.cells[cell_id], PLAN.config.probes
+    named = 10 + probes.unseen + probes.out_of_domain + len(probes.patterns)
+    sizes = [1, *((size / cell.data.size) ** 2 for size in probes.sizes)]
+    shown = len(probes.rho) * probes.n_per_rho + named * sum(sizes)
+    return costs.forward_minutes(cell, PRICES, shown)
+
+
+def classifier_minutes(cell_id):
+    """Minutes to show a cell's networks the images that its layers are to classify."""
+    cell, probes = PLAN.cells[cell_id], PLAN.config.probes
+    limits = [probes.classifier_train_per_class, probes.classifier_test_per_class]
+    counts = SOURCES[cell.data.source].per_class or ()
+    shown = sum(min(count, limit or count) for count in counts for limit in limits)
+    return costs.forward_minutes(cell, PRICES, shown)
 
 
 def analysis_tables(analysis):

@@ -10,6 +10,7 @@ rule prepare:
         RESULTS / "logs/prepare/{source}.log",
     threads: JOB_THREADS
     resources:
+        runtime=lambda wildcards, attempt: attempt * 60,
         mem_mb=1500,
     params:
         spec=lambda wildcards: TARGETS.sources[wildcards.source].model_dump_json(),
@@ -33,6 +34,7 @@ rule probes:
         RESULTS / "logs/probes/{source}-{probes}.log",
     threads: JOB_THREADS
     resources:
+        runtime=lambda wildcards, attempt: attempt * 20,
         mem_mb=1500,
     params:
         target=lambda wildcards: probe_params(wildcards.probes),

@@ -13,6 +13,7 @@ rule evaluate:
         RESULTS / "logs/evaluate/{cell}-{probes}.log",
     threads: JOB_THREADS
     resources:
+        runtime=lambda wildcards, attempt: attempt * evaluation_minutes(wildcards.cell),
         mem_mb=lambda wildcards: 1500 + evaluation_mb(wildcards.cell),
     params:
         correlation=PLAN.config.probes.correlation,
@@ -35,6 +36,7 @@ rule layers:
         RESULTS / "logs/layers/{cell}-{probes}.log",
     threads: JOB_THREADS
     resources:
+        runtime=lambda wildcards, attempt: attempt * evaluation_minutes(wildcards.cell),
         mem_mb=lambda wildcards: 1500 + evaluation_mb(wildcards.cell),
     message:
         "looking at the layers of {wildcards.cell}"
@@ -57,6 +59,7 @@ rule classifier:
     priority: lambda wildcards: PLAN.cells[wildcards.cell].work
     threads: JOB_THREADS
     resources:
+        runtime=lambda wildcards, attempt: attempt * classifier_minutes(wildcards.cell),
         mem_mb=lambda wildcards: 3000 + evaluation_mb(wildcards.cell),
     params:
         probes=PLAN.config.probes.model_dump_json(),

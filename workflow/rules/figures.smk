@@ -19,6 +19,7 @@ for name in FIGURES:
             RESULTS / PLAN.config.run / "logs" / f"{name}.log",
         threads: JOB_THREADS
         resources:
+            runtime=lambda wildcards, attempt: attempt * 20,
             mem_mb=1500,
         params:
             figure=figure_params(name),

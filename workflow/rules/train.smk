@@ -18,7 +18,9 @@ rule train:
     priority: lambda wildcards: PLAN.cells[wildcards.cell].work
     threads: JOB_THREADS
     resources:
-        mem_mb=lambda wildcards: 1000 + PLAN.cells[wildcards.cell].memory_bytes // 2**20,
+        runtime=lambda wildcards, attempt: attempt * training_minutes(wildcards.cell),
+        mem_mb=lambda wildcards, attempt: attempt * costs.memory_mib(PLAN.cells[wildcards.cell]),
+        vram_mb=lambda wildcards, attempt: attempt * costs.vram_mib(PLAN.cells[wildcards.cell]),
     params:
         cell=lambda wildcards: PLAN.cells[wildcards.cell].canonical(),
     message:
