@@ -74,6 +74,11 @@ def test_every_formulation_equals_the_direct_one(name, kernel, height, width):
         assert max(differences(name, [one.requires_grad_() for one in given])) < 1e-12
 
 
+def test_patches_that_are_not_kept_are_gathered_again(monkeypatch):
+    monkeypatch.setattr("idpipe.columns.KEPT", 0)
+    test_every_formulation_equals_the_direct_one("columns", 5, 5, 9)
+
+
 @pytest.mark.parametrize(("name", "kernel"), OTHERS)
 def test_rounding_errors_in_single_precision(name, kernel):
     generator = torch.Generator().manual_seed(kernel)

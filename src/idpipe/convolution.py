@@ -19,10 +19,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from idpipe import winograd
 from idpipe.columns import Columns
 from idpipe.fourier import Fourier
-from idpipe.transforms import pays
+from idpipe.transforms import TILED_KERNELS, pays, tiling_pays
 from idpipe.winograd import Winograd
 
 Formulation = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -142,7 +141,7 @@ def rule(shape: Shape, exact_zeros: bool = False) -> str:
     if not exact_zeros:
         if pays(shape.kernel, wide):
             return "fourier"
-        if shape.kernel == 5 and narrow >= 64:
+        if tiling_pays(shape.kernel, narrow):
             return "winograd"
     if wide <= 4 and shape.kernel <= 7:
         return "columns"
@@ -156,7 +155,7 @@ def candidates(shape: Shape, exact_zeros: bool = False) -> list[str]:
     """Those worth timing for a shape, the library's own first; `exact_zeros` as in `rule`."""
     names = ["direct", "channels_last", "columns"]
     if not exact_zeros:
-        names += ["winograd"] * (shape.kernel in winograd.KERNELS)
+        names += ["winograd"] * (shape.kernel in TILED_KERNELS)
         names += ["fourier"] * (shape.kernel >= 9)
     return names
 

@@ -8,7 +8,13 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from idpipe.specs import Bool, Depth, Odd, Positive, Spec
-from idpipe.transforms import pays, transform_length
+from idpipe.transforms import (
+    TILED_CHANNELS,
+    TILED_KERNELS,
+    pays,
+    tiled_numbers,
+    transform_length,
+)
 
 
 class NetSpec(Spec):
@@ -19,7 +25,7 @@ class NetSpec(Spec):
         raise NotImplementedError
 
     def transforms(self, channels: int, size: int, images: int) -> int:
-        """Numbers in Fourier transforms while training."""
+        """Numbers in transforms while training."""
         return 0
 
     def layer_workspace(self, channels: int, size: int, images: int) -> int:
@@ -102,13 +108,18 @@ class CNN(NetSpec):
         return (2 * ((self.depth - 1) * self.width + channels) + fan_in) * size**2
 
     def transforms(self, channels: int, size: int, images: int) -> int:
-        """Numbers in the Fourier transforms of the weights, their gradients, and the images."""
-        length = transform_length(size, self.kernel)
-        return sum(
-            (2 * out * into + images * (out + into)) * length**2
-            for out, into, *_ in self.weight_shapes(channels, size)
-            if pays(self.kernel, max(out, into))
-        )
+        """Numbers in the transforms of the weights, their gradients, and the images."""
+        shapes = self.weight_shapes(channels, size)
+        return sum(self._transformed(out, into, size, images) for out, into, *_ in shapes)
+
+    def _transformed(self, outputs: int, inputs: int, size: int, images: int) -> int:
+        if pays(self.kernel, max(outputs, inputs)):
+            length = transform_length(size, self.kernel)
+            return (2 * outputs * inputs + images * (outputs + inputs)) * length**2
+        # On a GPU, 7 x 7 filters may go by tiles too.
+        if self.kernel in TILED_KERNELS and min(outputs, inputs) >= TILED_CHANNELS:
+            return tiled_numbers(self.kernel, outputs, inputs, size, images)
+        return 0
 
     def layer_workspace(self, channels: int, size: int, images: int) -> int:
         """Numbers that a forward pass holds at once beside the weights, at its largest layer."""

@@ -1,4 +1,4 @@
-"""Which convolutions go by Fourier transform, and how long those are; no torch here.
+"""Which convolutions go by transform, and how large those are; no torch here.
 
 Other thresholds here change how results round, and nothing else: no new `cells.ENGINE_VERSION`.
 """
@@ -11,6 +11,24 @@ NARROW = 32
 def pays(kernel: int, channels: int) -> bool:
     """Whether a layer of so many channels is faster by transform: benchmarks/convolution.py."""
     return kernel >= (15 if channels <= NARROW else 25)
+
+
+TILE = 8
+"""Height and width of the tiles of Winograd's convolution (`idpipe.winograd`)."""
+TILED_KERNELS = (5, 7)
+"""Those whose output tiles, 9 - k wide, divide the tile."""
+TILED_CHANNELS = 64
+
+
+def tiling_pays(kernel: int, channels: int) -> bool:
+    """Whether a layer, of so many channels on its narrow side, is faster by Winograd's tiles."""
+    return kernel == 5 and channels >= TILED_CHANNELS
+
+
+def tiled_numbers(kernel: int, outputs: int, inputs: int, size: int, images: int) -> int:
+    """Numbers in the tiles of a layer's weights and of its input images, kept for the gradients."""
+    tiles = (-(-size // (TILE + 1 - kernel))) ** 2
+    return TILE**2 * (outputs * inputs + images * inputs * tiles)
 
 
 def transform_length(size: int, kernel: int) -> int:

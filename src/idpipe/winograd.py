@@ -18,11 +18,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-TILE = 8
+from idpipe.transforms import TILE
+
 POINTS = (0, 1, -1, 2, -2, 0.5, -0.5)
 """Where the polynomials are evaluated, beside infinity."""
-KERNELS = (5, 7)
-"""Those whose output tiles, 9 - k wide, divide the tile."""
 
 
 class Matrices(NamedTuple):

@@ -52,10 +52,10 @@ def theorem2(results: Results, style: FigureStyle) -> Figure:
             for row, tall in enumerate(HEIGHTS)
         ]
         panels[0].set_title(title)
+        _share_axes(panels, points, leftmost=number == 0)
         _draw_errors(panels[0], points, style)
         _draw_deviations(panels[1], points, style)
         _draw_ranks(panels[2], points)
-        _share_axes(panels, points, leftmost=number == 0)
     return figure
 
 
