@@ -166,8 +166,12 @@ class Cell(Spec):
     def cell_id(self) -> str:
         """Readable slug and 8 hex digits of the content's SHA-256."""
         init = "default" if self.init == "pytorch" else self.init
-        digest = hashlib.sha256(self.canonical().encode()).hexdigest()[:8]
-        return f"{self.net.slug}-{init}-{self.optimizer.name}-{digest}"
+        return f"{self.net.slug}-{init}-{self.optimizer.name}-{id_hash(self.canonical())}"
+
+
+def id_hash(canonical: str) -> str:
+    """The end of a cell's id: 8 hex digits of the SHA-256 of its canonical JSON."""
+    return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
 
 def canonical_json(content: object) -> str:

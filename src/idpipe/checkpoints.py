@@ -175,7 +175,7 @@ class Checkpoint:
         }
         try:
             _write(self.path, told, tensors)
-        except (OSError, SafetensorError) as error:
+        except (OSError, SafetensorError, StoreError) as error:
             self.show(f"{self.path}: not written ({error})")
             return False
         finally:

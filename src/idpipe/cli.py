@@ -48,7 +48,13 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("cells", nargs="*", metavar="CELL", help="cell ids; all if none is given")
     train.add_argument("--study", help="only the cells of this study")
     train.set_defaults(run=_train)
-    for command in (check, cells, plan, train):
+    verify = commands.add_parser("verify", help="check every stored cell; say what to rebuild")
+    verify.add_argument("--configured", action="store_true", help="only this configuration's")
+    verify.set_defaults(run=_verify)
+    gc = commands.add_parser("gc", help="list what no configured run refers to, or delete it")
+    gc.add_argument("--yes", action="store_true", help="delete it")
+    gc.set_defaults(run=_gc)
+    for command in (check, cells, plan, train, verify, gc):
         command.add_argument(
             "--configfile", action="append", default=[], help="over config.yaml; may be repeated"
         )
@@ -128,6 +134,24 @@ def _chosen(plan: Plan, study: str | None, cells: Sequence[str]) -> Iterator[str
 
 def _show(line: str) -> None:
     print(line, flush=True)
+
+
+def _verify(parsed: argparse.Namespace) -> None:
+    from idpipe import verify
+
+    plan = _plan(parsed)
+    chosen = list(plan.cells) if parsed.configured else None
+    options = ["--configfile", *parsed.configfile] if parsed.configfile else []
+    lines, damaged = verify.report(Layout(Path(plan.config.results)), chosen, options)
+    print("\n".join(lines))
+    sys.exit(1 if damaged else 0)
+
+
+def _gc(parsed: argparse.Namespace) -> None:
+    from idpipe import garbage
+
+    for line in garbage.collect(garbage.configured(parsed.configfile, parsed.set), parsed.yes):
+        print(line)
 
 
 def _docs(parsed: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from idpipe import store
 from idpipe.cells import Cell, canonical_json
 from idpipe.config import Config, load
 from idpipe.explain import allowed, annotation_of, key_paths, keys_of, models_in
@@ -148,8 +149,7 @@ def write(root: Path) -> list[str]:
     written = stale(root)
     contents = texts()
     for name in written:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(contents[name], encoding="utf-8")
+        store.write_bytes(root / name, contents[name].encode())
     return written
 
 

@@ -25,6 +25,10 @@ class StoreError(IdpipeError):
     """A stored result is missing, damaged, or belongs to another cell or engine version."""
 
 
+class ShortageError(IdpipeError):
+    """The device has less memory than a cell asks for."""
+
+
 class FigureError(IdpipeError):
     """A figure cannot show what a run holds or asks for; the message says what is missing.
 

@@ -324,7 +324,7 @@ def _lines(
 def _line(problem: Any, place: _Place, settings: Mapping[Any, Any], locate: Locate) -> str:
     kind, value, loc = problem["type"], problem["input"], place.loc
     if place.bad_key:
-        key = value if isinstance(value, str) else shown(value)
+        key = value if isinstance(value, str) and value.isprintable() else shown(value)
         return f"{locate((*loc[:-1], key))}: the key must be {allowed(place.annotation)}"
     if kind == "extra_forbidden":
         return f"{locate(loc)} = {shown(value)}: unknown key; {_known(str(loc[-1]), place.owner)}"

@@ -11,6 +11,7 @@ import platform
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from idpipe.checkpoints import Checkpoint
 from idpipe.config import ProbeSpec
 from idpipe.data import training_images
 from idpipe.engine import Outcome, Trained
-from idpipe.errors import StoreError
+from idpipe.errors import ShortageError, StoreError
 from idpipe.figures.registry import Analysis
 from idpipe.nets import Params
 from idpipe.probes import ProbeSet
@@ -49,7 +50,8 @@ def train(
     `checkpoints/` beside `cells/`, and goes on from there if killed; asked to end by one of
     `checkpoints.SIGNALS` it saves and raises SystemExit, or after the last step ends as usual and
     returns the signal.
-    Raises DataError where the source lacks an image the cell asks for.
+    Raises DataError where the source lacks an image the cell asks for, ShortageError where the
+    device lacks memory, StoreError where a result cannot be written.
     """
     images = training_images(cell.data, source, cell.replicates)
     device = engine.choose_device()
@@ -60,17 +62,40 @@ def train(
         state = checkpoint.load()
         step = 0 if state is None else state.step
         progress = Progress(cell.cell_id, cell.max_steps, show, step=step)
-        trained = engine.train(
-            cell, images, None, device, progress, state, at_step=checkpoint.at_step
-        )
+        with _in_memory(cell, "training", device):
+            trained = engine.train(
+                cell, images, None, device, progress, state, at_step=checkpoint.at_step
+            )
+        results = {
+            "weights.safetensors": save(trained.params),
+            "history.parquet": store.parquet(tables.history(cell, trained.history)),
+        }
         store.write_bytes(folder / "cell.json", cell.canonical().encode())
-        store.write_bytes(folder / "weights.safetensors", save(trained.params))
-        store.write_parquet(folder / "history.parquet", tables.history(cell, trained.history))
-        store.write_json(folder / "status.json", _status(cell, trained, checkpoint))
+        for name, content in results.items():
+            store.write_bytes(folder / name, content)
+        digests = {name: store.digest(content) for name, content in results.items()}
+        status = {**_status(cell, trained, checkpoint), "sha256": digests}
+        store.write_json(folder / "status.json", status)
     checkpoint.remove()
     for outcome in trained.outcomes:
         show(f"{cell.cell_id}: replicate {outcome.replicate} {_told(outcome)}")
     return checkpoint.asked
+
+
+@contextmanager
+def _in_memory(
+    cell: Cell, task: str, device: torch.device, keys: str = "replicates, batch_size or net.width"
+) -> Iterator[None]:
+    """Turn a lack of memory into a message that names the cell and the keys that ask for less."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        reason = str(error).partition(". ")[0] or "no memory left"
+        raise ShortageError(
+            f"{cell.cell_id}: {_name(device)} has too little memory for {task} it ({reason}). "
+            f"Lower its {keys}, in `defaults` or where its study sets them, or let fewer jobs run "
+            "side by side; then run again: what is finished stays"
+        ) from None
 
 
 def _told(outcome: Outcome) -> str:
@@ -136,7 +161,8 @@ def read_params(folder: Path) -> Params:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise StoreError(f"{path}: cannot be read ({error}); delete {folder} to retrain") from None
+        told = f"{path}: cannot be read ({error}); delete {folder} to retrain"
+        raise StoreError(told) from error
 
 
 def evaluate(folder: Path, probe_file: Path, correlation: str, out: Path) -> None:
@@ -144,8 +170,9 @@ def evaluate(folder: Path, probe_file: Path, correlation: str, out: Path) -> Non
     torch.set_num_threads(1)
     cell = store.read_cell(folder)
     params = read_params(folder)
-    probe_set = ProbeSet.load(probe_file)
-    predictions = evaluation.predict(cell, params, probe_set, engine.choose_device())
+    probe_set, device = ProbeSet.load(probe_file), engine.choose_device()
+    with _in_memory(cell, "evaluating", device, "replicates or net.width, or probes.sizes"):
+        predictions = evaluation.predict(cell, params, probe_set, device)
     metrics = evaluation.measure(cell, probe_set, predictions, correlation)
     store.write_npz(out / "predictions.npz", **predictions)
     store.write_parquet(out / "metrics.parquet", tables.METRICS.conform(metrics))
@@ -164,7 +191,8 @@ def analyse(folder: Path, probe_file: Path, out: Path) -> None:
     for cell, replicate, params, restart in _replicates(folder):
         initial = nets.initial_params(cell, [replicate], restart)
         rows.append(layerwise.distance_rows(cell, replicate, params, initial))
-        found.append(layerwise.pictures(cell, replicate, params, initial, probe_set, device))
+        with _in_memory(cell, "looking at the layers of", device, "net.width or probes.sizes"):
+            found.append(layerwise.pictures(cell, replicate, params, initial, probe_set, device))
     for name, counts in (("viewed", layerwise.VIEWED), ("viewed_resized", layerwise.RESIZED)):
         places[name] = np.array(layerwise.viewed(probe_set.names, probe_set.kinds, counts), int)
     arrays = {name: np.stack([one[name] for one in found]) for name in found[0]}
@@ -190,7 +218,8 @@ def classify(folder: Path, source: Path, spec: ProbeSpec, out: Path, state: str)
         if state == "untrained":
             rows.append(layerwise.chance_row(cell, replicate, few[1]))
             current = nets.initial_params(cell, [replicate], restart)
-        rows.append(layerwise.error_rows(cell, replicate, current, state, few, device))
+        with _in_memory(cell, "classifying by the layers of", device, "net.width or data.size"):
+            rows.append(layerwise.error_rows(cell, replicate, current, state, few, device))
     path = out / f"classifier-{state}.parquet"
     store.write_parquet(path, tables.LAYERS.conform(pd.concat(rows)))
 

@@ -15,6 +15,13 @@ from idpipe import worker
 from idpipe.errors import IdpipeError
 
 
+class _Kept(logging.FileHandler):
+    """A log file; lines that a full disk does not take are shown all the same."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """No traceback of logging itself for each line."""
+
+
 @contextmanager
 def job(name: str, log: Path | str) -> Iterator[Callable[[str], None]]:
     """Yield a function that shows a line on the terminal and keeps it in `log`.
@@ -26,8 +33,11 @@ def job(name: str, log: Path | str) -> Iterator[Callable[[str], None]]:
     start, before = time.monotonic(), time.process_time()
     logger = logging.getLogger(name)
     logger.setLevel(logging.INFO)
-    Path(log).parent.mkdir(parents=True, exist_ok=True)
-    kept = logging.FileHandler(log, mode="w")
+    try:
+        Path(log).parent.mkdir(parents=True, exist_ok=True)
+        kept = _Kept(log, mode="w")
+    except OSError as error:
+        sys.exit(f"{log}: cannot be written ({error.strerror})")
     logger.addHandler(kept)
     logger.addHandler(logging.StreamHandler(sys.stderr))
     try:

@@ -6,10 +6,14 @@ last wins.
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import io
 import json
 import os
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +25,13 @@ import pandas as pd
 
 from idpipe.cells import Cell, cell_from_json
 from idpipe.errors import StoreError
+
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+"""Reasons of a failed write that a user can do something about."""
+TRAINED = ("cell.json", "weights.safetensors", "history.parquet", "status.json")
+"""Files of a trained cell, in the order in which they are written."""
+HASHED = ("weights.safetensors", "history.parquet")
+"""Those whose SHA-256 `status.json` holds."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,11 @@ class Layout:
     def cell(self, cell_id: str) -> Path:
         """Folder of a trained cell."""
         return self.root / "cells" / cell_id
+
+    def cells(self) -> list[Path]:
+        """Folders of all cells that are there, trained or begun, by their names."""
+        folders = (self.root / "cells").glob("[!.]*")
+        return sorted(path for path in folders if path.is_dir() and not path.is_symlink())
 
     def checkpoint(self, cell_id: str) -> Path:
         """File that a cell in training is saved to, in a folder of its own."""
@@ -70,7 +86,24 @@ def cache_folder() -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a new file beside `path` to write to; it then takes its place, whole or not at all."""
+    """Yield a new file beside `path` to write to; it then takes its place, whole or not at all.
+
+    Raises StoreError where the disk is full or may not be written to.
+    """
+    try:
+        with _replacing(path) as new:
+            yield new
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise StoreError(
+            f"{path}: cannot be written ({error.strerror}); make room or set `results` to another "
+            "folder, then run again: what is finished stays"
+        ) from error
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     os.close(handle)
@@ -105,9 +138,14 @@ def write_json(path: Path, content: object) -> None:
 
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:
     """Write a table without its index."""
+    write_bytes(path, parquet(frame))
+
+
+def parquet(frame: pd.DataFrame) -> bytes:
+    """A table without its index, as the content of a Parquet file."""
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
-    write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def write_npz(path: Path, **arrays: np.ndarray) -> None:
@@ -132,9 +170,11 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: cannot be read ({error})") from None
+        raise StoreError(
+            f"{path}: cannot be read ({error}); delete {path.parent} and run again"
+        ) from None
     if not isinstance(content, dict):
-        raise StoreError(f"{path}: must hold an object")
+        raise StoreError(f"{path}: must hold an object; delete {path.parent} and run again")
     return content
 
 
@@ -143,4 +183,45 @@ def read_parquet(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: cannot be read ({error})") from None
+        raise StoreError(
+            f"{path}: cannot be read ({error}); delete {path.parent} and run again"
+        ) from None
+
+
+@contextmanager
+def arrays(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    """The arrays of an .npz, open. Raises StoreError where it is missing or damaged.
+
+    Arrays of Python objects, which run code when read, are refused by NumPy.
+    """
+    try:
+        with path.open("rb") as stream, np.load(stream) as found:
+            yield found
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise StoreError(
+            f"{path}: cannot be read ({error}); delete {path.parent} and run again"
+        ) from None
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 of what a file holds, in hex digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of a cell's results as they were when written; of older cells none is known."""
+    found = read_json(folder / "status.json").get("sha256", {})
+    return found if isinstance(found, dict) else {}
+
+
+def changed(folder: Path) -> list[str]:
+    """Names of a cell's results that are not what was written."""
+    wrong = []
+    for name, digest in digests(folder).items():
+        try:
+            with (folder / name).open("rb") as stream:
+                same = hashlib.file_digest(stream, "sha256").hexdigest() == digest
+        except OSError:
+            same = False
+        wrong += [] if same else [name]
+    return wrong

@@ -5,7 +5,7 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 
-from idpipe import costs, devices, worker
+from idpipe import costs, devices, runs, worker
 from idpipe.cells import canonical_json
 from idpipe.config import load, source_key
 from idpipe.data_specs import SOURCES
@@ -36,6 +36,9 @@ def job_prices():
 
 PLAN = checked_plan()
 PRICES = job_prices()
+
+if workflow.is_main_process and (cleared := runs.begin()):
+    print(cleared, file=sys.stderr)
 
 
 # Read by Snakemake only now: what is wrong in it was said above, with the line.
@@ -177,5 +180,7 @@ PRELOAD = [
 
 
 onstart:
+    if workflow.is_main_process and (count := runs.redate(RESULTS)):
+        print(f"{count} files dated in the future are dated as of now", file=sys.stderr)
     if workflow.is_main_process and workflow.local_exec and sys.platform == "linux":
         os.environ[worker.ADDRESS] = worker.start(PRELOAD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,7 +85,7 @@ class Results:
             path = self.tables / f"{name}.parquet"
             if not path.is_file():
                 raise FigureError(f"{path}: the run has no table {name!r}")
-            self._cache[name] = pd.read_parquet(path)
+            self._cache[name] = store.read_parquet(path)
         return self._cache[name]
 
     def study(self, name: str) -> pd.DataFrame:
@@ -142,7 +143,7 @@ class Results:
     def view_sizes(self, cell_id: str) -> list[int]:
         """Sizes beside the training image's at which the cell's layers were looked at."""
         prefix = "trained_singular_"
-        with np.load(self._evaluated(cell_id, "layers.npz")) as arrays:
+        with store.arrays(self._evaluated(cell_id, "layers.npz")) as arrays:
             names = [name for name in arrays.files if name.startswith(prefix)]
         return sorted(int(name.removeprefix(prefix)) for name in names)
 
@@ -151,7 +152,7 @@ class Results:
         return [int(place) for place in self._layer_array(cell_id, which)]
 
     def _layer_array(self, cell_id: str, name: str) -> np.ndarray:
-        with np.load(self._evaluated(cell_id, "layers.npz")) as arrays:
+        with store.arrays(self._evaluated(cell_id, "layers.npz")) as arrays:
             if name not in arrays:
                 raise FigureError(f"{cell_id}: its layers were not looked at for {name!r}")
             return np.asarray(arrays[name])
@@ -187,7 +188,7 @@ class Results:
 
     def outputs(self, cell_id: str, replicate: int, size: int | None = None) -> Images:
         """What replicate `replicate` predicts for `inputs`; NaN where it is not finite."""
-        with np.load(self._evaluated(cell_id, "predictions.npz")) as arrays:
+        with store.arrays(self._evaluated(cell_id, "predictions.npz")) as arrays:
             predicted = arrays[_sized(arrays, size)]
         return displayed(_pick(predicted, replicate, cell_id), *self.scale(cell_id))
 
@@ -205,7 +206,9 @@ class Results:
         try:
             return load_file(path)
         except (OSError, SafetensorError) as error:
-            raise FigureError(f"{path}: cannot be read ({error})") from None
+            raise FigureError(
+                f"{path}: cannot be read ({error}); delete {path.parent} and run again"
+            ) from None
 
     def initial_weights(self, cell_id: str, replicate: int, restart: int) -> dict[str, np.ndarray]:
         """The parameters that one replicate's attempt number `restart` started from."""
@@ -215,10 +218,10 @@ class Results:
         params = initial_params(self.cell(cell_id), [replicate], restart)
         return {name: value[0].numpy() for name, value in params.items()}
 
-    def _probe_file(self, cell_id: str) -> np.lib.npyio.NpzFile:
+    def _probe_file(self, cell_id: str) -> AbstractContextManager[np.lib.npyio.NpzFile]:
         if cell_id not in self.probes:
             raise FigureError(f"{cell_id}: the figure was given no probe file for this cell")
-        return np.load(self.probes[cell_id])  # type: ignore[no-any-return]
+        return store.arrays(self.probes[cell_id])
 
     def _evaluated(self, cell_id: str, name: str) -> Path:
         if cell_id not in self.probes:

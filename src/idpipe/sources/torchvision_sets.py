@@ -8,12 +8,14 @@ import hashlib
 import http.client
 import io
 import math
+import pickle
 import socket
 import sys
+import tarfile
 import tempfile
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -144,18 +146,46 @@ def cifar10(request: Request) -> Loaded:
     for name, md5 in files:
         if hashlib.md5((folder / name).read_bytes()).hexdigest() != md5:
             damaged(folder / name, "has not the MD5 that torchvision knows it by")
-    return Loaded(_cifar_split(request.root, True), _cifar_split(request.root, False), str(folder))
+    train, test = (
+        _cifar_split([folder / name for name, _ in batches])
+        for batches in (CIFAR10.train_list, CIFAR10.test_list)
+    )
+    return Loaded(train, test, str(folder))
 
 
-def _cifar_split(root: Path, train: bool) -> Split:
-    from torchvision.datasets import CIFAR10
+def _cifar_split(batches: Sequence[Path]) -> Split:
+    images, labels = [], []
+    for path in batches:
+        try:
+            with path.open("rb") as stream, warnings.catch_warnings():
+                # These are older than NumPy's present opinion of how to write a dtype.
+                warnings.filterwarnings("ignore", message=".*align should be passed")
+                batch = _Plain(stream, encoding="latin1").load()
+        except pickle.UnpicklingError as error:
+            damaged(path, str(error))
+        images.append(batch["data"].reshape(-1, 3, 32, 32))
+        labels += batch["labels"]
+    return Split(np.concatenate(images), np.asarray(labels, np.int64))
 
-    with warnings.catch_warnings():
-        # The official pickles are older than NumPy's present opinion of how to write a dtype.
-        warnings.filterwarnings("ignore", message=".*align should be passed")
-        found = CIFAR10(root, train=train)
-    images = np.ascontiguousarray(np.moveaxis(found.data, -1, 1))
-    return Split(images, np.asarray(found.targets, np.int64))
+
+class _Plain(pickle.Unpickler):
+    """Reads pickled arrays and plain values; a pickle that names anything else runs nothing."""
+
+    NAMES = frozenset(
+        {
+            ("numpy", "ndarray"),
+            ("numpy", "dtype"),
+            ("numpy.core.multiarray", "_reconstruct"),
+            ("numpy._core.multiarray", "_reconstruct"),
+            ("numpy._core.numeric", "_frombuffer"),
+        }
+    )
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The object of this name, if it is one that builds arrays."""
+        if (module, name) not in self.NAMES:
+            raise pickle.UnpicklingError(f"holds {module}.{name}, and not arrays alone")
+        return super().find_class(module, name)
 
 
 # --- download --------------------------------------------------------------------------------
@@ -167,7 +197,7 @@ def _fetch(request: Request, dataset: str, folder: Path) -> None:
         raise _unavailable(request, folder, "data.download is false")
     try:
         _download(dataset, request.root)
-    except (OSError, RuntimeError, http.client.HTTPException) as error:
+    except (OSError, RuntimeError, http.client.HTTPException, tarfile.TarError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise _unavailable(request, folder, f"the download failed ({reason})") from None
 
@@ -184,7 +214,7 @@ def _download(dataset: str, root: Path) -> None:
         temporary = Path(name)
         for archive in root.glob("cifar-10-python.tar.gz"):
             (temporary / archive.name).symlink_to(archive)
-        with _patience(NETWORK_SECONDS), _bar_on_terminals():
+        with _patience(NETWORK_SECONDS), _bar_on_terminals(), _contained():
             getattr(datasets, dataset)(temporary, download=True)
         for path in temporary.rglob("*"):
             target = root / path.relative_to(temporary)
@@ -202,6 +232,17 @@ def _patience(seconds: float) -> Iterator[None]:
         yield
     finally:
         socket.setdefaulttimeout(before)
+
+
+@contextlib.contextmanager
+def _contained() -> Iterator[None]:
+    """No member of an archive unpacked within may lie outside its folder, nor link there."""
+    before = vars(tarfile.TarFile).get("extraction_filter")
+    tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
+    try:
+        yield
+    finally:
+        tarfile.TarFile.extraction_filter = before
 
 
 def _bar_on_terminals() -> contextlib.AbstractContextManager[Any]:

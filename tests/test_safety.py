@@ -1,0 +1,248 @@
+"""What comes from files, the network and the configuration runs no code and stays in its place."""
+
+import ast
+import hashlib
+import io
+import pickle
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_data import IDX, cifar, no_proxy, pack, prepared, server, write_idx
+from test_workflow import REPOSITORY, command, snakemake
+
+from idpipe import jobs, store
+from idpipe.config import load
+from idpipe.errors import ConfigError, DataError, StoreError
+
+__all__ = ["cifar", "no_proxy", "server"]  # fixtures
+
+CODE = sorted((REPOSITORY / "src").rglob("*.py")) + sorted((REPOSITORY / "workflow").rglob("*.py"))
+
+
+class Trap:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+# --- files -----------------------------------------------------------------------------------
+
+
+def calls(path: Path) -> set[str]:
+    """Dotted names of everything that a module calls, and `name(shell)` where a shell is asked."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            found.add(name)
+            found |= {f"{name}({keyword.arg})" for keyword in node.keywords if keyword.arg}
+    return found
+
+
+def test_nothing_that_could_run_stored_code_or_a_shell_is_called():
+    forbidden = {"torch.load", "pickle.load", "pickle.loads", "pd.read_pickle", "eval", "exec"}
+    forbidden |= {"os.system", "os.popen", "yaml.load", "yaml.unsafe_load", "np.load(allow_pickle)"}
+    assert len(CODE) > 60
+    for path in CODE:
+        found = calls(path)
+        assert not found & forbidden, path
+        assert not [name for name in found if name.endswith("(shell)")], path
+
+
+def test_no_rule_has_a_shell_command():
+    for path in [REPOSITORY / "Snakefile", *(REPOSITORY / "workflow").rglob("*.smk")]:
+        lines = [line.strip() for line in path.read_text().splitlines()]
+        assert not [line for line in lines if line.startswith(("shell:", "run:", "shell("))], path
+
+
+def test_weights_that_are_a_pickle_are_refused_and_run_nothing(tmp_path):
+    trap = tmp_path / "ran"
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(pickle.dumps(Trap(trap)))
+    with pytest.raises(StoreError, match=r"weights\.safetensors: cannot be read"):
+        jobs.read_params(tmp_path)
+    assert not trap.exists()
+    pickle.loads(path.read_bytes())
+    assert trap.exists(), "the trap would not have worked"
+
+
+def test_arrays_of_objects_are_refused_and_run_nothing(tmp_path):
+    trap = tmp_path / "ran"
+    np.savez(tmp_path / "predictions.npz", named=np.array([Trap(trap)], dtype=object))
+    with (
+        pytest.raises(StoreError, match=r"predictions\.npz: cannot be read"),
+        store.arrays(tmp_path / "predictions.npz") as arrays,
+    ):
+        arrays["named"]
+    assert not trap.exists()
+
+
+def test_a_cifar_batch_that_runs_code_is_refused(cifar, tmp_path, monkeypatch):
+    from torchvision import datasets
+
+    trap = tmp_path / "ran"
+    path = cifar / "data_batch_1"
+    path.write_bytes(pickle.dumps({"data": Trap(trap), "labels": []}))
+    known = [["data_batch_1", hashlib.md5(path.read_bytes()).hexdigest()]]
+    monkeypatch.setattr(datasets.CIFAR10, "train_list", known)
+    with pytest.raises(DataError, match=r"data_batch_1: .*and not arrays alone"):
+        prepared(tmp_path / "out", "cifar10", cifar.parent)
+    assert not trap.exists()
+
+
+# --- the network -----------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("no_proxy")
+def test_a_corrupt_archive_is_refused_and_a_sound_one_then_taken(server, tmp_path, monkeypatch):
+    from torchvision import datasets
+
+    served, address = server
+    raw = write_idx(tmp_path / "origin")
+    packed = [Path(shutil.copy(pack(raw, name), served)) for name in IDX]
+    resources = [(path.name, hashlib.md5(path.read_bytes()).hexdigest()) for path in packed]
+    monkeypatch.setattr(datasets.FashionMNIST, "mirrors", [address])
+    monkeypatch.setattr(datasets.FashionMNIST, "resources", resources)
+    whole = packed[2].read_bytes()
+    for damage in (whole[:-5], whole[:50] + b"x" + whole[51:]):
+        packed[2].write_bytes(damage)
+        with pytest.raises(DataError, match="the download failed"):
+            prepared(tmp_path / "out", "fashion_mnist", tmp_path / "root", download=True)
+        assert list((tmp_path / "root").iterdir()) == []
+    packed[2].write_bytes(whole)
+    out = prepared(tmp_path / "out", "fashion_mnist", tmp_path / "root", download=True)
+    assert (out / "info.json").is_file()
+
+
+def member(
+    name: str, content: bytes = b"x", link: str | None = None
+) -> tuple[tarfile.TarInfo, io.BytesIO]:
+    entry = tarfile.TarInfo(name)
+    entry.size = len(content)
+    if link is not None:
+        entry.type, entry.linkname, entry.size = tarfile.SYMTYPE, link, 0
+    return entry, io.BytesIO(content)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [member("../../escaped")],
+        [member("cifar-10-batches-py/../../../escaped")],
+        [member("/{root}/escaped")],
+        [member("out", link="../.."), member("out/escaped")],
+    ],
+    ids=["parent", "parent below", "absolute", "link"],
+)
+@pytest.mark.usefixtures("no_proxy")
+def test_an_archive_cannot_write_outside_its_folder(members, server, cifar, tmp_path, monkeypatch):
+    """Even one whose checksum is the one expected."""
+    from torchvision import datasets
+
+    served, address = server
+    archive = served / "cifar-10-python.tar.gz"
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(cifar, cifar.name)
+        for entry, content in members:
+            entry.name = entry.name.format(root=tmp_path)
+            content.seek(0)
+            packed.addfile(entry, content)
+    monkeypatch.setattr(datasets.CIFAR10, "url", f"{address}{archive.name}")
+    monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
+    root = tmp_path / "a" / "root"
+    try:
+        prepared(tmp_path / "out", "cifar10", root, download=True)
+    except DataError as error:
+        assert "the download failed" in str(error)
+        assert list(root.iterdir()) == []
+    escaped = [path for path in tmp_path.rglob("escaped") if root not in path.parents]
+    assert escaped == []
+
+
+@pytest.mark.usefixtures("no_proxy")
+def test_an_archive_of_another_checksum_is_not_unpacked(server, cifar, tmp_path, monkeypatch):
+    from torchvision import datasets
+
+    served, address = server
+    archive = served / "cifar-10-python.tar.gz"
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(cifar, cifar.name)
+    monkeypatch.setattr(datasets.CIFAR10, "url", f"{address}{archive.name}")
+    with pytest.raises(DataError, match="the download failed"):
+        prepared(tmp_path / "out", "cifar10", tmp_path / "new", download=True)
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+# --- the configuration -----------------------------------------------------------------------
+
+CNN = {"base": {"net": {"arch": "cnn", "depth": 1, "width": 2}}}
+TINY = {
+    "run": "tiny",
+    "defaults": {"replicates": 1, "max_steps": 10, "data": {"examples": [{"label": 0}]}},
+    "studies": {"cnn_depth": {**CNN, "axes": {}}},
+    "probes": {
+        "rho": [0, 1],
+        "n_per_rho": 1,
+        "unseen": 1,
+        "out_of_domain": 0,
+        "patterns": ["flat"],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "name", ["a; touch x", "$(touch x)", "a b", "../a", "a\n", "a'b", "-a", ""]
+)
+def test_a_study_named_like_a_command_is_refused_in_a_line(name):
+    with pytest.raises(ConfigError) as error:
+        load({**TINY, "studies": {name: CNN}})
+    (problem,) = error.value.problems
+    assert "letters, digits and _" in problem and "\n" not in problem
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "/tmp/x", "a/b", "a; touch x", ".", "..", "a\n"])
+def test_a_run_named_like_a_path_or_a_command_is_refused_in_a_line(name):
+    with pytest.raises(ConfigError) as error:
+        load({**TINY, "run": name})
+    (problem,) = error.value.problems
+    assert problem.startswith("run = ") and "letters, digits, - and _" in problem
+    assert "\n" not in problem
+
+
+def test_snakemake_refuses_such_a_study_before_any_job(tmp_path):
+    result = snakemake(tmp_path, {**TINY, "studies": {"a; touch x": CNN}}, "all_figures")
+    said = result.stdout + result.stderr
+    assert result.returncode != 0 and "a; touch x" in said and "Traceback" not in said
+    assert not (tmp_path / "results").exists() and not (tmp_path / "x").exists()
+
+
+def test_folders_with_spaces_and_commands_in_their_names(tmp_path):
+    """The project's, the images' and the results': none reaches a shell unquoted."""
+    project = tmp_path / "my project; touch ran & $(touch ran) `touch ran`"
+    project.mkdir()
+    for name in ("Snakefile", "workflow", "src", "config", "profiles"):
+        source = REPOSITORY / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, project / name)
+    write_idx(project / "data sets; touch ran")
+    settings = {
+        **TINY,
+        "results": "my results; touch ran",
+        "data": {"source": "mnist", "root": "data sets; touch ran", "download": False},
+        "probes": {**TINY["probes"], "out_of_domain_source": "photos"},
+    }
+    how = command(project, settings, "fig03", "fig04")
+    how["args"][how["args"].index("--snakefile") + 1] = str(project / "Snakefile")
+    how["env"]["PYTHONPATH"] = str(project / "src")
+    result = subprocess.run(**how, cwd=project, capture_output=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (project / "my results; touch ran/tiny/figures/fig03.png").is_file()
+    assert not list(tmp_path.rglob("ran"))
