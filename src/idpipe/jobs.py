@@ -11,7 +11,7 @@ import platform
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,19 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from idpipe import __version__, data, engine, layers, layerwise, nets, probes, store, tables
+from idpipe import (
+    __version__,
+    costs,
+    data,
+    engine,
+    gpus,
+    layers,
+    layerwise,
+    nets,
+    probes,
+    store,
+    tables,
+)
 from idpipe import evaluate as evaluation
 from idpipe.cells import Cell
 from idpipe.checkpoints import Checkpoint
@@ -42,6 +54,7 @@ def train(
     folder: Path,
     show: Callable[[str], None],
     checkpoint_seconds: float | None = None,
+    vram_mib: int = 0,
 ) -> signal.Signals | None:
     """Train a cell on a prepared source; write its result into `folder`, its place in a `Layout`.
 
@@ -49,12 +62,41 @@ def train(
     While it trains it is saved every `checkpoint_seconds` (default: `checkpoints.SECONDS`) below
     `checkpoints/` beside `cells/`, and goes on from there if killed; asked to end by one of
     `checkpoints.SIGNALS` it saves and raises SystemExit, or after the last step ends as usual and
-    returns the signal.
+    returns the signal. On GPUs it waits until one has `vram_mib` left, or what the cost model says
+    if that is more.
     Raises DataError where the source lacks an image the cell asks for, ShortageError where the
     device lacks memory, StoreError where a result cannot be written.
     """
+    with _gpu(max(vram_mib, costs.vram_mib(cell)), show) as device:
+        return _train(cell, source, folder, show, checkpoint_seconds, device)
+
+
+@contextmanager
+def _gpu(need: int, show: Callable[[str], None]) -> Iterator[torch.device]:
+    """A share of the GPU with most memory left, where there are any; it is then the current one."""
+    count = torch.cuda.device_count()
+    found = [torch.cuda.get_device_properties(index) for index in range(count)]
+    room = gpus.named() or [gpu.total_memory // 2**20 for gpu in found]
+    if not room:
+        yield engine.choose_device()
+        return
+    # A number may mean another GPU in a process that sees others.
+    names = [str(gpu.uuid) for gpu in found] or [str(index) for index in range(len(room))]
+    with gpus.share(dict(zip(names, room, strict=False)), need, show) as name:
+        show(f"computes on GPU {names.index(name)}, {need} MiB")
+        with torch.cuda.device(names.index(name)) if found else nullcontext():
+            yield engine.choose_device()
+
+
+def _train(
+    cell: Cell,
+    source: Path,
+    folder: Path,
+    show: Callable[[str], None],
+    checkpoint_seconds: float | None,
+    device: torch.device,
+) -> signal.Signals | None:
     images = training_images(cell.data, source, cell.replicates)
-    device = engine.choose_device()
     torch.set_num_threads(1)
     path = Layout(folder.parent.parent).checkpoint(cell.cell_id)
     checkpoint = Checkpoint(path, cell, _name(device), show, checkpoint_seconds)

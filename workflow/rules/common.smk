@@ -2,10 +2,11 @@
 
 import os
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from idpipe import costs, devices, runs, worker
+from idpipe import costs, devices, runs, slurm, worker
 from idpipe.cells import canonical_json
 from idpipe.config import load, source_key
 from idpipe.data_specs import SOURCES
@@ -179,8 +180,33 @@ PRELOAD = [
 ]
 
 
+def start_slurm():
+    """End jobs of a Snakemake that was killed, and watch whether SLURM answers."""
+    jobs = workflow.dag.needrun_jobs()
+    comments = {slurm.comment(job.rule.name, job.wildcards) for job in jobs}
+    try:
+        cancelled = slurm.cancel_left_over(Path.cwd(), comments)
+        limit = slurm.patience()
+    except IdpipeError as error:
+        raise WorkflowError(str(error))
+    if cancelled:
+        print(f"Cancelled jobs of an earlier Snakemake: {', '.join(cancelled)}", file=sys.stderr)
+    status = workflow.executor_settings.status_command or "squeue"
+
+    def stop(reason):
+        workflow.scheduler.executor_error_callback(WorkflowError(reason))
+
+    slurm.watch(status, stop, limit)
+
+
+if workflow.remote_exec and workflow.local_exec:
+    slurm.pass_on_signals()
+
+
 onstart:
     if workflow.is_main_process and (count := runs.redate(RESULTS)):
         print(f"{count} files dated in the future are dated as of now", file=sys.stderr)
     if workflow.is_main_process and workflow.local_exec and sys.platform == "linux":
         os.environ[worker.ADDRESS] = worker.start(PRELOAD)
+    elif workflow.is_main_process and workflow.executor_plugin.name == "slurm":
+        start_slurm()

@@ -12,4 +12,10 @@ from idpipe.logs import job
 
 with job("train", snakemake.log[0]) as show:
     cell = cell_from_json(snakemake.params.cell)
-    jobs.train(cell, Path(snakemake.input[0]).parent, Path(snakemake.output.spec).parent, show)
+    jobs.train(
+        cell,
+        Path(snakemake.input[0]).parent,
+        Path(snakemake.output.spec).parent,
+        show,
+        vram_mib=snakemake.resources.vram_mb,
+    )
