@@ -18,6 +18,7 @@ from benchmarks.networks import measured_cell
 from benchmarks.timing import Options, Spread, Steps
 from idpipe.convolution import FORMULATIONS, Shape, candidates, direct
 from idpipe.engine import set_numerics
+from idpipe.replay import WARM, Repeated
 from idpipe.tuning import Choices
 
 SIZE = 28
@@ -78,13 +79,16 @@ def _given(shape: Shape, device: torch.device) -> list[Tensor]:
 
 
 def _passes(name: str, given: list[Tensor]) -> Steps:
+    """Forward and backward passes, on a GPU recorded as in training."""
     convolve = FORMULATIONS[name]
     upstream = torch.randn_like(direct(*given))
+    repeated = Repeated(given[0].device, 1)
 
     def steps(number: int) -> int:
-        for _ in range(number):
-            torch.autograd.grad(convolve(*given), given, upstream)
+        repeated.run(lambda: torch.autograd.grad(convolve(*given), given, upstream), number)
         return number
+
+    steps(WARM + 1)
 
     return steps
 
@@ -107,7 +111,7 @@ def _columns(row: dict[str, Any]) -> list[str]:
     worst = max(row["errors"], key=row["errors"].__getitem__)
     best = min(seconds.values())
     times = {
-        name: f"{1e3 * value / row['replicates']:.2f}" + "*" * (name == chosen)
+        name: f"{1e3 * value / row['replicates']:.3g}" + "*" * (name == chosen)
         for name, value in seconds.items()
     }
     return [

@@ -1,10 +1,13 @@
 """Steps by replay: on a CPU they run unrecorded, and must do what steps one by one do."""
 
 import copy
+import gc
+import weakref
 
 import numpy as np
 import pytest
 import torch
+from test_convolution import OTHERS, differences
 from test_engine import NETS, OPTIMIZERS, SIZE, dying_cell, make_cell, picture
 
 from idpipe import engine
@@ -126,10 +129,10 @@ def test_a_run_of_steps_takes_its_rates_in_order_and_gives_its_losses():
         seen.append((rate.item(), rows.tolist()))
         return torch.full((2,), float(len(seen)))
 
-    steps = Steps(step, 4, torch.zeros(2), batch=1)
+    steps = Steps(4, torch.zeros(2), batch=1)
     rows = torch.arange(8).reshape(4, 2, 1)
-    losses = steps.run([0.1, 0.2, 0.3, 0.4], rows)
-    again = steps.run([0.5], rows[3:])
+    losses = steps.run(step, [0.1, 0.2, 0.3, 0.4], rows)
+    again = steps.run(step, [0.5], rows[3:])
     assert losses.tolist() == [[1, 1], [2, 2], [3, 3], [4, 4]]
     assert again.tolist() == [[5, 5]]
     assert [rate for rate, _ in seen] == [0.1, 0.2, 0.3, 0.4, 0.5]
@@ -138,21 +141,44 @@ def test_a_run_of_steps_takes_its_rates_in_order_and_gives_its_losses():
 
 def test_a_function_is_called_as_often_as_asked():
     made = []
-    repeated = Repeated(lambda: made.append(1), CPU, calls=5)
-    repeated.run(3)
-    repeated.run(11)
+    repeated = Repeated(CPU, calls=5)
+    repeated.run(lambda: made.append(1), 3)
+    repeated.run(lambda: made.append(1), 11)
     assert len(made) == 14
+
+
+def test_what_was_recorded_ends_with_its_use():
+    """Without waiting for Python's collector of cycles: a graph holds the memory of a step."""
+    training = Training(make_cell(), picture(), [0, 1, 2], CPU, replayed=True)
+    training.stack._advance(10, None)
+    steps = weakref.ref(training.stack.steps)
+    gc.disable()
+    try:
+        training.stack._retire({0: ("converged", 0.0), 2: ("converged", 0.0)})
+        assert steps() is None
+    finally:
+        gc.enable()
 
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
+def assert_close(one: Trained, other: Trained, rtol: float = 1e-5) -> None:
+    """The same ends, and numbers that differ by little of the distance travelled."""
+    assert len(one.attempts) == len(other.attempts)
+    for a, b in zip(one.attempts, other.attempts, strict=True):
+        assert (a.replicate, a.restart, a.status) == (b.replicate, b.restart, b.status)
+        assert a.steps == b.steps
+        for name, value in a.params.items():
+            assert (value - b.params[name]).norm() <= rtol * b.params[name].norm()
+
+
 @cuda
 def test_recorded_calls_are_calls():
     count = torch.zeros((), device="cuda")
-    repeated = Repeated(lambda: count.add_(1), torch.device("cuda"), calls=5)
+    repeated = Repeated(torch.device("cuda"), calls=5)
     for calls in (2, 3, 13, 25):
-        repeated.run(calls)
+        repeated.run(lambda: count.add_(1), calls)
     assert repeated.graph is not None
     assert count.item() == 43
 
@@ -166,16 +192,52 @@ def test_recorded_steps_are_steps(net, optimizer):
         net, optimizer={"name": optimizer}, precision="float64", max_steps=100, report_every=25
     )
     device, chosen = torch.device("cuda"), [0, 1, 2]
-    ours = Training(cell, picture(), chosen, device, replayed=True).run()
-    assert_same(ours, Training(cell, picture(), chosen, device, replayed=False).run(), 1e-6)
-    assert_same(ours, trained(cell, picture(), False), 1e-6)
+    ours = Training(cell, picture(), chosen, device)
+    whole = ours.run()
+    assert ours.stack.steps.repeated.graph is not None
+    assert_close(whole, Training(cell, picture(), chosen, device, replayed=False).run())
+    assert_close(whole, trained(cell, picture(), False))
 
 
 @cuda
-def test_rows_leave_on_the_gpu_as_on_the_cpu():
-    chosen = list(range(5))
-    ours = Training(converging_cell(), picture(), chosen, torch.device("cuda")).run()
-    assert_same(ours, trained(converging_cell(), picture(), False), 1e-6)
+def test_recorded_steps_go_on_when_rows_leave():
+    """Frozen rows, compaction, a second recording; and from a state with frozen rows."""
+    cell = converging_cell(replicates=8, report_every=5, data={"size": SIZE, "vary": True})
+    images = np.concatenate([(1 + seed / 4) * picture(seed=seed) for seed in range(8)])
+    steps, states, chosen = [], [], list(range(8))
+
+    def at_step(training: Training) -> None:
+        if training.stack.steps not in steps:
+            steps.append(training.stack.steps)
+        if training.stack.frozen and not states:
+            states.append(copy.deepcopy(training.state()))
+
+    device = torch.device("cuda")
+    whole = Training(cell, images, chosen, device).run(at_step)
+    recorded = [one for one in steps if one is not None and one.repeated.graph is not None]
+    assert len(recorded) > 1 and states
+    assert_close(whole, trained(cell, images, False))
+    assert_close(whole, Training(cell, images, chosen, device, state=states[0]).run())
+
+
+@cuda
+def test_recorded_minibatches_and_restarts():
+    data = {"size": SIZE, "examples": [{"label": 7, "index": i} for i in range(10)]}
+    batches = make_cell("fcn_relu", batch_size=4, max_steps=33, precision="float64", data=data)
+    dying = dying_cell(failure={"policy": "half_rate", "max_restarts": 2}, precision="float64")
+    for cell, images in ((batches, picture(10)), (dying, picture())):
+        ours = Training(cell, images, list(range(cell.replicates)), torch.device("cuda")).run()
+        assert_close(ours, trained(cell, images, False))
+
+
+@cuda
+@pytest.mark.parametrize(("name", "kernel"), OTHERS)
+def test_formulations_on_the_gpu(name, kernel):
+    generator = torch.Generator().manual_seed(kernel)
+    shapes = [(1, 4, 64, 28, 28), (4, 64, 64, kernel, kernel), (4, 64)]
+    given = [torch.randn(shape, generator=generator).cuda().requires_grad_() for shape in shapes]
+    engine.set_numerics(make_cell())
+    assert max(differences(name, given)) < (1e-5 if name == "winograd" else 2e-6)
 
 
 @cuda

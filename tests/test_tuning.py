@@ -35,6 +35,18 @@ def test_the_fastest_is_taken(slow):
     assert choices().fastest(SHAPE, ["direct", "slow"]) == "direct"
 
 
+def test_one_that_rounds_badly_is_not(monkeypatch):
+    def coarse(x, weight, bias):
+        return convolution.direct(x.bfloat16().float(), weight, bias)
+
+    monkeypatch.setitem(convolution.FORMULATIONS, "coarse", coarse)
+    assert choices().error(SHAPE, "coarse") > 1e-4
+    assert choices().seconds(SHAPE, "coarse") == float("inf")
+    assert choices("tf32").seconds(SHAPE, "coarse") < 1
+    for name in convolution.candidates(SHAPE):
+        assert choices().error(SHAPE, name) <= tuning.ERROR
+
+
 def test_one_that_needs_too_much_memory_is_not(monkeypatch):
     def greedy(x, weight, bias):
         raise torch.OutOfMemoryError
@@ -67,9 +79,17 @@ def test_other_precisions_and_optimizers_are_timed_anew(machine):
 
 
 def test_the_first_to_choose_decides(machine):
-    tuning._remember("a shape", "columns")
-    assert tuning._remember("a shape", "direct") == "columns"
-    assert tuning._remember("another shape", "direct") == "direct"
+    names = ["direct", "columns"]
+    tuning._remember("a shape", "columns", names)
+    assert tuning._remember("a shape", "direct", names) == "columns"
+    assert tuning._remember("another shape", "direct", names) == "direct"
+
+
+def test_a_name_of_another_version_is_forgotten(machine):
+    tuning._remember("a shape", "gone", ["gone"])
+    assert tuning._remember("a shape", "direct", ["direct"]) == "direct"
+    kept = Choices(torch.device("cpu"), torch.float32, "ieee", False, {str(SHAPE): "gone"})
+    assert kept(SHAPE) == rule(SHAPE)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"this one": 3}', "\x00"])

@@ -115,7 +115,7 @@ def _images(cell: Cell) -> np.ndarray:
 def fitted(taken: Mapping[Cell, float]) -> Prices:
     """The prices, none negative, that come nearest to the seconds per step, in relative terms."""
     seconds = np.array(list(taken.values()))
-    work = np.array([[amounts(cell)[kind] for kind in KINDS] for cell in taken])
+    work = np.array([[amounts(cell)[name] for name in KINDS] for cell in taken])
     scale = np.where(work.any(0), np.abs(work / seconds[:, None]).max(0), 1)
     found, _ = nnls(work / seconds[:, None] / scale, np.ones(len(seconds)))
     price = dict(zip(KINDS, (found / scale).tolist(), strict=True))

@@ -333,9 +333,9 @@ class _Stack:
             name = self.names[0]
             like = self.params[name].new_zeros(len(self.replicates))
             batch = self.cell.batch_size if self.batches.small else None
-            self.steps = Steps(self._step, self.cell.report_every, like, batch)
+            self.steps = Steps(self.cell.report_every, like, batch)
         rates = [self._rate(self.step + i) for i in range(count)]
-        self.losses += self.steps.run(rates, rows).unbind()
+        self.losses += self.steps.run(self._step, rates, rows).unbind()
         self.step += count
 
     def _step(
@@ -393,11 +393,12 @@ class _Stack:
         read = torch.cat([window.double(), verdict.double()[None]]).cpu().numpy()
         curves, verdicts = read[:-1], read[-1]
         final = curves[-1]
-        if small and (verdicts.any() or (curves.mean(0) < self.cell.stop_mse).any()):
+        going = self.rows
+        may_end = verdicts.astype(bool) | (curves.mean(0) < self.cell.stop_mse)
+        if small and may_end[going].any():
             mse = self._full_mse()
             verdict = self._verdict(mse, dead, whole=True)
             final, verdicts = torch.stack([mse.double(), verdict.double()]).cpu().numpy()
-        going = self.rows
         ends = {row: int(verdicts[row]) for row in going if verdicts[row] != GOES_ON}
         self._record(curves, ends.keys())
         if self.report is not None:

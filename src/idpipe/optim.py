@@ -38,7 +38,8 @@ class Update(NamedTuple):
     done: Tensors
     """Steps done so far, a scalar for each parameter."""
     rate: float | Tensor
-    """A tensor, a scalar beside the parameters, for rules of one kernel only."""
+    """A tensor, a scalar beside the parameters, for rules of one kernel only; those read it in
+    single precision on a CUDA device."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,8 @@ class Optimizer:
     def step(self, grads: Sequence[Tensor], rate: float | Tensor) -> None:
         """Change the parameters along their gradients, at a rate or at one on their device."""
         if isinstance(rate, float) or self.rule.fused:
+            if isinstance(rate, Tensor) and rate.is_cuda:
+                rate = rate.float()
             self._update(self.params, grads, rate)
             return
         # These rules want a number; as they are proportional to it, what they would do at rate 1.

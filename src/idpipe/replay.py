@@ -8,6 +8,7 @@ as the tests have it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int64
@@ -20,12 +21,13 @@ WARM = 3
 class Repeated:
     """A function called over and over; on a CUDA device recorded as a graph of some calls.
 
-    It must work in place on tensors that stay, and neither wait for the device nor depend on
-    anything that changes on the host.
+    It must be the same each time, work in place on tensors that stay, and neither wait for the
+    device nor depend on anything that changes on the host. It is not held: what holds a graph and
+    is held by its function would outlive its use.
     """
 
-    def __init__(self, function: Callable[[], object], device: torch.device, calls: int) -> None:
-        self.function, self.device, self.calls = function, device, calls
+    def __init__(self, device: torch.device, calls: int) -> None:
+        self.device, self.calls = device, calls
         self.made = 0
         self.graph: torch.cuda.CUDAGraph | None = None
         # What is to be recorded must have been warmed up on another stream than the default one.
@@ -33,44 +35,47 @@ class Repeated:
         if device.type == "cuda":
             self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
-    def run(self, count: int) -> None:
+    def run(self, function: Callable[[], object], count: int) -> None:
         """Call the function so many times."""
         while count > 0:
             if self.stream is not None and self.made >= WARM and count >= self.calls:
                 if self.graph is None:
-                    self.graph = self._recorded()
+                    self.graph = self._recorded(function)
                 self.graph.replay()
                 count -= self.calls
             else:
-                self._call()
+                self._call(function)
                 self.made += 1
                 count -= 1
 
-    def _call(self) -> None:
+    def _call(self, function: Callable[[], object]) -> None:
         if self.stream is None:
-            self.function()
+            function()
             return
         before = torch.cuda.current_stream(self.device)
         self.stream.wait_stream(before)
         with torch.cuda.stream(self.stream):
-            self.function()
+            function()
         before.wait_stream(self.stream)
 
-    def _recorded(self) -> torch.cuda.CUDAGraph:
+    def _recorded(self, function: Callable[[], object]) -> torch.cuda.CUDAGraph:
         """The graph of `calls` calls; recording runs none of them."""
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             for _ in range(self.calls):
-                self.function()
+                function()
         return graph
+
+
+Step = Callable[[Tensor, Tensor | None], Tensor]
+"""Makes one step at a rate (a scalar) with these images (int64 [e, batch], or None for all of
+them); returns each replicate's loss [e]."""
 
 
 class Steps:
     """Steps of a training whose rates, image numbers and losses lie on the device.
 
     Args:
-        step: makes one step at a rate (a scalar) with these images (int64 [e, batch], or None for
-            all of them); returns each replicate's loss [e].
         most: steps of one `run` at most.
         like: a tensor of the losses' shape, type and device.
         batch: images per step where a step sees only some of them.
@@ -79,32 +84,24 @@ class Steps:
     CALLS = 5
     """Steps of one graph."""
 
-    def __init__(
-        self,
-        step: Callable[[Tensor, Tensor | None], Tensor],
-        most: int,
-        like: Float[Tensor, " e"],
-        batch: int | None,
-    ) -> None:
-        self.step, device = step, like.device
-        # PyTorch's kernels read a rate on a CUDA device in single precision.
-        kind = torch.float32 if like.is_cuda else torch.float64
-        self.rates = torch.zeros(most, dtype=kind, device=device)
+    def __init__(self, most: int, like: Float[Tensor, " e"], batch: int | None) -> None:
+        device = like.device
+        self.rates = torch.zeros(most, dtype=torch.float64, device=device)
         self.losses = torch.zeros(most, len(like), dtype=like.dtype, device=device)
         self.rows: Tensor | None = None
         if batch is not None:
             self.rows = torch.zeros(most, len(like), batch, dtype=torch.int64, device=device)
         self.place = torch.zeros(1, dtype=torch.int64, device=device)
-        self.repeated = Repeated(self._next, device, self.CALLS)
+        self.repeated = Repeated(device, self.CALLS)
 
-    def _next(self) -> None:
+    def _next(self, step: Step) -> None:
         rate = self.rates.index_select(0, self.place).squeeze(0)
         rows = None if self.rows is None else self.rows.index_select(0, self.place).squeeze(0)
-        self.losses.index_copy_(0, self.place, self.step(rate, rows)[None])
+        self.losses.index_copy_(0, self.place, step(rate, rows)[None])
         self.place += 1
 
     def run(
-        self, rates: Sequence[float], rows: Int64[Tensor, "steps e batch"] | None
+        self, step: Step, rates: Sequence[float], rows: Int64[Tensor, "steps e batch"] | None
     ) -> Float[Tensor, "steps e"]:
         """Make one step for each rate; return the losses before them, still on the device."""
         count = len(rates)
@@ -112,5 +109,5 @@ class Steps:
         if self.rows is not None and rows is not None:
             self.rows[:count] = rows
         self.place.zero_()
-        self.repeated.run(count)
+        self.repeated.run(partial(self._next, step), count)
         return self.losses[:count].clone()

@@ -1,18 +1,22 @@
 """Which formulation of a convolution is the fastest here: timed on a GPU, remembered per machine.
 
 The first to time a shape decides for all later runs on such a machine with such a torch: the same
-cell then rounds alike each time. Deleting the file costs a second per shape.
+cell then rounds alike each time. Deleting the file costs a second per shape. What rounds worse than
+single precision should is not taken however fast it is: for 5 x 5 filters cuDNN has algorithms
+whose gradients are off by 5e-4, though TF32 is off.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 import torch
 from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
 
 from idpipe import store
 from idpipe.convolution import FORMULATIONS, Shape, candidates, rule
@@ -22,6 +26,8 @@ FILE = "formulations.json"
 GATHERED = 2**30
 """Numbers that a formulation may gather at once; those that want more are not tried."""
 REPEATS = 10
+ERROR = 2e-5
+"""Relative error of output and gradients at most; TF32 has its own errors, and no limit."""
 
 
 class Choices:
@@ -45,7 +51,7 @@ class Choices:
     ) -> None:
         self.device, self.dtype, self.precision = device, dtype, precision
         self.exact_zeros = exact_zeros
-        self.names = dict(names or {})
+        self.names = {shape: n for shape, n in (names or {}).items() if n in FORMULATIONS}
         self._by_shape: dict[Shape, str] = {}
 
     def __call__(self, shape: Shape) -> str:
@@ -64,7 +70,7 @@ class Choices:
         zeros = ", exact zeros" if self.exact_zeros else ""
         key = f"{_machine(self.device)}: {shape}, {self.precision}{zeros}"
         known = _read().get(key)
-        return known if known in names else _remember(key, self.fastest(shape, names))
+        return known if known in names else _remember(key, self.fastest(shape, names), names)
 
     def _candidates(self, shape: Shape) -> list[str]:
         names = candidates(shape, self.exact_zeros)
@@ -77,22 +83,44 @@ class Choices:
         return names
 
     def fastest(self, shape: Shape, names: list[str]) -> str:
-        """The fastest of some formulations at a forward and backward pass, timed now."""
+        """The fastest exact one of some formulations, timed now; the first where none is."""
         return min(names, key=lambda name: self.seconds(shape, name))
 
     def seconds(self, shape: Shape, name: str) -> float:
-        """One forward and backward pass; infinite where the memory does not suffice."""
-        try:
-            return self._seconds(shape, name)
-        except torch.OutOfMemoryError:
+        """One forward and backward pass; infinite where it is inexact, refused, or lacks memory."""
+        with suppress(RuntimeError):
+            if self.precision == "tf32" or self.error(shape, name) <= ERROR:
+                return self._seconds(shape, name)
+        if self.device.type == "cuda":
             torch.cuda.empty_cache()
-            return math.inf
+        return math.inf
+
+    @torch.enable_grad()
+    def error(self, shape: Shape, name: str) -> float:
+        """The largest relative error of output and gradients, against double precision."""
+        given, upstream = self._made_up(shape)
+        exact = _both_passes("direct", [one.double() for one in given], upstream.double())
+        found = _both_passes(name, given, upstream)
+        pairs = zip(found, exact, strict=True)
+        return max(float((one - other).norm() / other.norm()) for one, other in pairs)
 
     @torch.enable_grad()
     def _seconds(self, shape: Shape, name: str) -> float:
+        given, upstream = self._made_up(shape)
+        repeated = Repeated(self.device, 1)
+        passes = partial(_both_passes, name, given, upstream)
+        repeated.run(passes, 5)
+        self._wait()
+        start = time.perf_counter()
+        repeated.run(passes, REPEATS)
+        self._wait()
+        return (time.perf_counter() - start) / REPEATS
+
+    def _made_up(self, shape: Shape) -> tuple[list[Tensor], Tensor]:
+        """Images, weights and biases, and the gradient of the output."""
         n, e, i, o, k, height, width = shape
         generator = torch.Generator(self.device).manual_seed(0)
-        x, weight, bias, upstream = (
+        images, weight, bias, upstream = (
             torch.randn(size, generator=generator, device=self.device, dtype=self.dtype)
             for size in (
                 (n, e, i, height, width),
@@ -101,22 +129,18 @@ class Choices:
                 (n, e, o, height, width),
             )
         )
-        given = [tensor.requires_grad_() for tensor in (x, weight, bias)]
-
-        def both_passes() -> None:
-            torch.autograd.grad(FORMULATIONS[name](*given), given, upstream)
-
-        repeated = Repeated(both_passes, self.device, 1)
-        repeated.run(5)
-        self._wait()
-        start = time.perf_counter()
-        repeated.run(REPEATS)
-        self._wait()
-        return (time.perf_counter() - start) / REPEATS
+        return [images, weight, bias], upstream
 
     def _wait(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+
+def _both_passes(name: str, given: Sequence[Tensor], upstream: Tensor) -> list[Tensor]:
+    """The output of a formulation, and the gradients of images, weights and biases."""
+    given = [tensor.detach().requires_grad_() for tensor in given]
+    output = FORMULATIONS[name](*given)
+    return [output.detach(), *torch.autograd.grad(output, given, upstream)]
 
 
 def _machine(device: torch.device) -> str:
@@ -130,9 +154,11 @@ def _read() -> dict[str, str]:
         return {}
 
 
-def _remember(key: str, name: str) -> str:
-    """Keep a choice; what another process kept in the meantime wins."""
-    found = {key: name, **_read()}
+def _remember(key: str, name: str, names: Collection[str]) -> str:
+    """Keep a choice; what another process kept in the meantime wins, if it is one of `names`."""
+    found = _read()
+    if found.get(key) not in names:
+        found[key] = name
     with suppress(OSError, RuntimeError):  # a folder that cannot be written costs the timing again
         store.write_json(store.cache_folder() / FILE, found)
     return found[key]
