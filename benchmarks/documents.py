@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from benchmarks import classifier, convolution, engine, plan, scaling
+from benchmarks import classifier, convolution, engine, plan, scaling, workflow
 from benchmarks.record import RESULTS
 from benchmarks.timing import Options
 from idpipe.errors import IdpipeError
@@ -37,7 +37,11 @@ BENCHMARKS: dict[str, Benchmark] = {
     "classifier": cast(Benchmark, classifier),
     "convolution": cast(Benchmark, convolution),
 }
-TABLES: dict[str, Recorded] = {**BENCHMARKS, "plan": cast(Recorded, plan)}
+TABLES: dict[str, Recorded] = {
+    **BENCHMARKS,
+    "plan": cast(Recorded, plan),
+    "workflow": cast(Recorded, workflow),
+}
 
 PAGE = Path(__file__).parents[1] / "docs/performance.md"
 _PLACE = re.compile(r"(<!-- begin:(\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

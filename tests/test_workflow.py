@@ -66,9 +66,14 @@ def snakemake(folder: Path, settings: dict, *arguments: str) -> subprocess.Compl
 
 def jobs(folder: Path, settings: dict, *arguments: str) -> Counter[str]:
     """How often each rule would run."""
-    result = snakemake(folder, settings, "--dry-run", *arguments)
+    return counted(snakemake(folder, settings, "--dry-run", *arguments))
+
+
+def counted(result: subprocess.CompletedProcess[str]) -> Counter[str]:
+    """How often each rule ran or would run, as Snakemake says before it starts."""
     assert result.returncode == 0, result.stdout + result.stderr
-    table = re.search(r"^job +count\n-+ +-+\n(.*?)\n\n", result.stdout + "\n\n", re.M | re.S)
+    said = result.stdout + result.stderr + "\n\n"
+    table = re.search(r"^job +count\n-+ +-+\n(.*?)\n\n", said, re.M | re.S)
     rows = [line.split() for line in table[1].splitlines()] if table else []
     return Counter({name: int(count) for name, count in rows if name != "total"})
 

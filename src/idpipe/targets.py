@@ -171,7 +171,7 @@ class Targets:
     def figure_cells(self, name: str) -> list[str]:
         """Ids of the cells that a figure shows."""
         figure = FIGURES[name]
-        members = [cell.cell_id for s in figure.studies for cell in self.plan.studies.get(s, [])]
+        members = [cell.cell_id for s in figure.studies for cell in self._planned.get(s, [])]
         return list(dict.fromkeys(members))
 
 

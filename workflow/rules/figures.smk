@@ -22,7 +22,8 @@ for name in FIGURES:
             runtime=lambda wildcards, attempt: attempt * 20,
             mem_mb=1500,
         params:
-            figure=figure_params(name),
+            # Asked of the figures alone that are drawn, and not by jobs that parse this file again.
+            figure=lambda wildcards, name=name: figure_params(name),
         message:
             f"drawing {name}: {FIGURES[name].title}"
         script:

@@ -1,0 +1,120 @@
+"""Which edits of the code change the digest of which figures."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from idpipe.figures import source
+from idpipe.figures.registry import FIGURES
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch) -> Path:
+    """A copy of the package that digests are taken of."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(source.PACKAGE, tmp_path / "idpipe", ignore=ignored)
+    monkeypatch.setattr(source, "PACKAGE", tmp_path / "idpipe")
+    source.read.cache_clear()
+    yield tmp_path / "idpipe"
+    source.read.cache_clear()
+
+
+def digests() -> dict[str, str]:
+    source.read.cache_clear()
+    return {name: source.digest(name) for name in FIGURES}
+
+
+def changed(path: Path, old: str, new: str) -> set[str]:
+    """The figures whose digest an edit changes."""
+    before, text = digests(), path.read_text()
+    assert text.count(old) == 1, old
+    path.write_text(text.replace(old, new))
+    after = digests()
+    path.write_text(text)
+    return {name for name in FIGURES if before[name] != after[name]}
+
+
+def edited(package: Path, names: Iterable[str]) -> None:
+    """Add a statement to the functions of figures."""
+    for name in names:
+        path = package / f"figures/{FIGURES[name].module}.py"
+        body = rf"(\ndef {name}\([^)]*\) -> Figure:\n)"
+        text, count = re.subn(body, r"\1    style = style or None\n", path.read_text())
+        assert count == 1, name
+        path.write_text(text)
+
+
+def test_every_figure_has_code_of_its_own(package):
+    before = digests()
+    edited(package, FIGURES)
+    after = digests()
+    assert len({*before.values(), *after.values()}) == 2 * len(FIGURES)
+
+
+@pytest.mark.parametrize("name", ["fig03", "table1", "theorem2"])
+def test_a_figures_function_is_that_figures_alone(package, name):
+    before = digests()
+    edited(package, [name])
+    after = digests()
+    assert {other for other in FIGURES if before[other] != after[other]} == {name}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "figures"),
+    [
+        ("grids_cnn", '"filter size", found', '"filters", found', {"fig09", "fig26"}),
+        ("grids_cnn", "KERNELS = (5, 7,", "KERNELS = (5,", {"fig09", "fig26"}),
+        ("parameters", "table().to_csv(index=False", "table().to_csv(index=True", {"table1"}),
+        ("../theory", "\nimport numpy as np", "\nimport numpy as np\n\nprint()", None),
+    ],
+)
+def test_what_is_shared_is_that_of_all_who_use_it(package, file, old, new, figures):
+    found = changed(package / f"figures/{file}.py", old, new)
+    assert found == (figures or {"theorem1", "theorem2"})
+
+
+def test_what_is_taken_of_a_module_is_followed(package):
+    users = changed(package / "figures/layout.py", 'ALARM = "#B3261E"', 'ALARM = "red"')
+    assert "fig03" in users
+    users = changed(package / "figures/results.py", 'LIVE = ("converged", ', "LIVE = (")
+    assert set(FIGURES) - users == {"table1"}
+
+
+def test_how_files_are_written_and_the_house_style_concern_all(package):
+    date = '".pdf": {"CreationDate": None}'
+    assert changed(package / "figures/draw.py", date, '".pdf": {}') == set(FIGURES)
+    style = package / "figures/idpipe.mplstyle"
+    assert changed(style, "font.size: 7\n", "font.size: 8\n") == set(FIGURES)
+    assert changed(style, "# One look", "# A look") == set()
+
+
+def test_comments_docstrings_and_layout_concern_none(package):
+    before = digests()
+    for path in (package / "figures").glob("*.py"):
+        text = re.sub(r"(?m)^( +)(return )", r"\1# Why.\n\n\1\2", path.read_text())
+        path.write_text(f'"""Another docstring."""\n{text}\n\n# The end.\n')
+    path = package / "figures/grids_cnn.py"
+    docstring = '"""Predictions of CNNs over depth (Fig. 3, Sec. 3.2)."""'
+    path.write_text(path.read_text().replace(docstring, '"""Fig. 3."""'))
+    assert digests() == before
+
+
+def test_an_entry_of_the_registry_concerns_none(package):
+    title = '"Predictions of CNNs over depth"'
+    assert changed(package / "figures/registry.py", title, '"Predictions"') == set()
+
+
+def test_nothing_is_imported_that_draws():
+    code = (
+        "import sys\n"
+        "from idpipe.figures import source\n"
+        "source.digest('theorem1')\n"
+        "heavy = {'numpy', 'pandas', 'matplotlib', 'scipy', 'torch'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
