@@ -26,7 +26,7 @@ INNER = (3, 8, 12, 24, 32, 64, 128)
 """Channels of layers between hidden ones, 5 x 5 filters."""
 OUTER = ((1, 24), (24, 1), (1, 64), (64, 1), (3, 24), (24, 3))
 """Channels in and out of first and last layers."""
-KERNELS = (3, 7, 9, 13, 15, 17, 25, 57)
+KERNELS = (3, 7, 9, 15, 25)
 """Other filters, of 24 channels."""
 REPLICATES = (1, 4)
 

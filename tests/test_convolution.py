@@ -127,7 +127,7 @@ def test_adaptive_optimizers_get_exact_zeros():
 
 def test_the_rule_names_what_fits():
     for e, i, o, k, size in itertools.product(
-        (1, 2, 16), (1, 3, 10, 64), (1, 3, 10, 64), (1, 3, 5, 7, 15, 57), (7, 28)
+        (1, 2, 16), (1, 3, 10, 128), (1, 3, 10, 128), (1, 3, 5, 7, 15, 57), (7, 28)
     ):
         shape = Shape(1, e, i, o, k, size, size)
         assert rule(shape) in [*candidates(shape), "padded"], shape

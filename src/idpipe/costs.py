@@ -39,6 +39,9 @@ STATES = {"sgd": 1, "adagrad": 1, "rmsprop": 2, "adam": 2, "adamax": 2}
 UPDATE_PASSES = {"sgd": 5, "adagrad": 11, "rmsprop": 13, "adam": 7, "adamax": 16}
 """How often one step's update reads or writes memory of the parameters' size."""
 
+OTHERS = "adamax"
+"""The optimizer that those without numbers of their own are taken to cost as much as."""
+
 READ_PASSES, GRADIENT_PASSES = 2, 1
 """The same for the products: weights read forwards and backwards; gradients written."""
 
@@ -115,7 +118,7 @@ def flops(cell: Cell) -> Flops:
     return Flops(
         forward=sum(layer.forward for layer in layers),
         backward=sum(layer.forward * (layer.passes - 1) for layer in layers),
-        update=UPDATE_FLOPS[cell.optimizer.name] * cell.replicates * _trained(cell),
+        update=_of(UPDATE_FLOPS, cell) * cell.replicates * _trained(cell),
     )
 
 
@@ -125,6 +128,11 @@ def _trained(cell: Cell) -> int:
     return sum(math.prod(shape) + cell.net.bias * shape[0] for shape in shapes)
 
 
+def _of(table: Mapping[str, int], cell: Cell) -> int:
+    """What a table of optimizers says of the cell's."""
+    return table.get(cell.optimizer.name, table[OTHERS])
+
+
 def number_bytes(cell: Cell) -> int:
     """Bytes of one number in the cell's precision."""
     return 8 if cell.precision == "float64" else 4
@@ -132,7 +140,7 @@ def number_bytes(cell: Cell) -> int:
 
 def vram_bytes(cell: Cell) -> int:
     """Estimated peak on a GPU: parameters, gradients, optimizer state, activations, images."""
-    states = STATES[cell.optimizer.name]
+    states = _of(STATES, cell)
     held = cell.replicates * (cell.parameters + (1 + states) * _trained(cell))
     # What the CPU's estimate has beside four copies of the parameters it has here too.
     other = cell.memory_bytes - 4 * number_bytes(cell) * cell.replicates * cell.parameters
@@ -175,9 +183,9 @@ def amounts(cell: Cell) -> dict[str, float]:
     found = dict.fromkeys(KINDS, 0.0)
     layers = _layers(cell)
     found["step"], found["layer"] = 1.0, float(len(layers))
-    name, trained = cell.optimizer.name, _trained(cell)
-    moved = cell.parameters * READ_PASSES + trained * (GRADIENT_PASSES + UPDATE_PASSES[name])
-    held = 4e-6 * cell.replicates * (cell.parameters + (1 + STATES[name]) * trained)
+    trained = _trained(cell)
+    moved = cell.parameters * READ_PASSES + trained * (GRADIENT_PASSES + _of(UPDATE_PASSES, cell))
+    held = 4e-6 * cell.replicates * (cell.parameters + (1 + _of(STATES, cell)) * trained)
     for size, share in _shares(held, MEMORY_MB).items():
         found[kind("byte", size)] = 4.0 * cell.replicates * moved * share
     for layer in layers:
@@ -275,11 +283,14 @@ OTHER_INIT = 2.0
 def steps_expected(cell: Cell) -> int:
     """Steps that one replicate is expected to make, restarts included; never more than the budget.
 
-    A cell that trains on all images of a source is not expected to fit them.
+    A cell that trains on all images of a source is not expected to fit them, nor one whose
+    architecture or optimizer has no numbers here.
     """
+    pace = PACES.get(cell.net.arch)
     if cell.stop_mse == 0 or cell.data.examples == "all":
         return cell.max_steps
-    pace = PACES[cell.net.arch]
+    if pace is None or cell.optimizer.name not in RATES:
+        return cell.max_steps
     plateau = pace.plateau * math.pow(cell.net.depth / DEEP, pace.growth)
     if cell.net.activation == "linear":
         plateau *= LINEAR

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from idpipe.specs import Bool, Depth, Odd, Positive, Spec
 from idpipe.transforms import (
-    TILED_CHANNELS,
     TILED_KERNELS,
     pays,
     tiled_numbers,
@@ -116,8 +115,7 @@ class CNN(NetSpec):
         if pays(self.kernel, max(outputs, inputs)):
             length = transform_length(size, self.kernel)
             return (2 * outputs * inputs + images * (outputs + inputs)) * length**2
-        # On a GPU, 7 x 7 filters may go by tiles too.
-        if self.kernel in TILED_KERNELS and min(outputs, inputs) >= TILED_CHANNELS:
+        if self.kernel in TILED_KERNELS:  # always on a GPU, for which this matters most
             return tiled_numbers(self.kernel, outputs, inputs, size, images)
         return 0
 

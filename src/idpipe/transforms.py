@@ -17,12 +17,6 @@ TILE = 8
 """Height and width of the tiles of Winograd's convolution (`idpipe.winograd`)."""
 TILED_KERNELS = (5, 7)
 """Those whose output tiles, 9 - k wide, divide the tile."""
-TILED_CHANNELS = 64
-
-
-def tiling_pays(kernel: int, channels: int) -> bool:
-    """Whether a layer, of so many channels on its narrow side, is faster by Winograd's tiles."""
-    return kernel == 5 and channels >= TILED_CHANNELS
 
 
 def tiled_numbers(kernel: int, outputs: int, inputs: int, size: int, images: int) -> int:
