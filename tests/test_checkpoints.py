@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import kill_chain
@@ -421,7 +422,14 @@ def test_the_interval_is_read_from_the_environment(monkeypatch):
 # --- signals ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", checkpoints.SIGNALS)
+@pytest.fixture(params=checkpoints.SIGNALS)
+def number(request) -> Iterator[signal.Signals]:
+    """A signal that this process does not ignore, as one in a shell's background does SIGINT."""
+    before = signal.signal(request.param, signal.default_int_handler)
+    yield request.param
+    signal.signal(request.param, before)
+
+
 def test_a_signal_saves_at_the_next_step_and_ends_with_its_status(number, tmp_path, whole):
     cell, images = CELLS["cnn_adam"]
     path, said = tmp_path / "one/state", []

@@ -41,7 +41,7 @@ def assert_same(one: Trained, other: Trained, rtol: float = 1e-9) -> None:
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("net", [net for net in NETS if net != "cnn_large_kernel"])
 def test_replayed_steps_are_steps(net, optimizer):
     cell = make_cell(net, optimizer={"name": optimizer}, precision="float64", max_steps=43)
     assert_same(trained(cell, picture(2 + 1), True), trained(cell, picture(2 + 1), False))
