@@ -49,6 +49,10 @@ CELLS: dict[str, tuple[Cell, np.ndarray]] = {
     "rmsprop_momentum": (make_cell(optimizer={"name": "rmsprop", "momentum": 0.5}), picture()),
     "float64": (make_cell(precision="float64", optimizer={"name": "adam"}), picture()),
     "by_transform": (make_cell({"arch": "cnn", "depth": 2, "width": 3, "kernel": 17}), picture()),
+    "by_winograd": (
+        make_cell({"arch": "cnn", "depth": 3, "width": 96}, max_steps=20, replicates=2),
+        picture(),
+    ),
     "float64_restarts": (
         short_lived(policy="fresh_seed", max_restarts=2).model_copy(
             update={"precision": "float64"}

@@ -113,6 +113,7 @@ def test_on_a_cpu_the_rule_decides_and_nothing_is_timed(monkeypatch):
     wide = SHAPE._replace(kernel=57)
     assert ours(wide) == rule(wide, exact_zeros=True)
     assert choices()(wide) == "fourier"
+    assert choices()(SHAPE._replace(inputs=128, outputs=128)) == "winograd"
     assert ours.names == {str(wide): rule(wide, exact_zeros=True)}
 
 

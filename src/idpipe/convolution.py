@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from idpipe.columns import Columns
 from idpipe.fourier import Fourier
-from idpipe.transforms import TILED_KERNELS, pays
+from idpipe.transforms import TILED_KERNELS, pays, tiling_pays
 from idpipe.winograd import Winograd
 
 Formulation = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -100,7 +100,11 @@ def _fourier(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _winograd(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    return _plus(Winograd.apply(x, weight), bias)
+    if x.is_cuda:
+        return _plus(Winograd.apply(x, weight), bias)
+    # One after the other, each stays in the processor's cache.
+    pairs = zip(torch.split(x, 1, 1), torch.split(weight, 1), strict=True)
+    return _plus(torch.cat([Winograd.apply(*pair) for pair in pairs], 1), bias)
 
 
 def _plus(output: Tensor, bias: Tensor | None) -> Tensor:
@@ -134,8 +138,11 @@ def rule(shape: Shape, exact_zeros: bool = False) -> str:
         exact_zeros: only those that give exactly zero where only zeros were added up.
     """
     narrow, wide = sorted((shape.inputs, shape.outputs))
-    if not exact_zeros and pays(shape.kernel, wide):
-        return "fourier"
+    if not exact_zeros:
+        if pays(shape.kernel, wide):
+            return "fourier"
+        if tiling_pays(shape.kernel, narrow):
+            return "winograd"
     if wide <= 4 and shape.kernel <= 7:
         return "columns"
     if shape.replicates == 1:

@@ -19,6 +19,11 @@ TILED_KERNELS = (5, 7)
 """Those whose output tiles, 9 - k wide, divide the tile."""
 
 
+def tiling_pays(kernel: int, channels: int) -> bool:
+    """Whether a layer, of so many channels on its narrow side, is faster by Winograd's tiles."""
+    return kernel == 5 and channels >= 96
+
+
 def tiled_numbers(kernel: int, outputs: int, inputs: int, size: int, images: int) -> int:
     """Numbers in the tiles of a layer's weights and of its input images, kept for the gradients."""
     tiles = (-(-size // (TILE + 1 - kernel))) ** 2
