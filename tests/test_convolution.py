@@ -125,6 +125,12 @@ def test_adaptive_optimizers_get_exact_zeros():
         assert not grad.any(), name
 
 
+def test_large_kernels_are_never_channels_last():
+    shape = Shape(1, 1, 24, 24, 57, 28, 28)
+    assert rule(shape) == "fourier"
+    assert rule(shape, exact_zeros=True) == "direct"
+
+
 def test_the_rule_names_what_fits():
     for e, i, o, k, size in itertools.product(
         (1, 2, 16), (1, 3, 10, 128), (1, 3, 10, 128), (1, 3, 5, 7, 15, 57), (7, 28)

@@ -146,7 +146,8 @@ def rule(shape: Shape, exact_zeros: bool = False) -> str:
     if wide <= 4 and shape.kernel <= 7:
         return "columns"
     if shape.replicates == 1:
-        return "channels_last" if narrow <= 32 else "direct"
+        # From 15 x 15 taps on, the library has no code for it that is any good.
+        return "channels_last" if narrow <= 32 and shape.kernel < 15 else "direct"
     uneven = shape.outputs % LANES or (shape.inputs > 4 and shape.inputs % LANES)
     return "padded" if uneven else "direct"
 
