@@ -1,6 +1,7 @@
 """Prepared sources that several test modules read, and where real images are found."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ from idpipe.data import prepare
 from idpipe.data_specs import DataSpec
 
 REPOSITORY = Path(__file__).parents[1]
+
+# What a script starts in the background ignores SIGINT, which tests send to what they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
