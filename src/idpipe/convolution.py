@@ -76,18 +76,21 @@ def _padded(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 def _channels_last(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """The library's own, replicate by replicate, channels side by side in memory."""
+    if len(weight) == 1:
+        # Views: the next layer takes the output as it lies.
+        shift = None if bias is None else bias.squeeze(0)
+        return _one_channels_last(x.squeeze(1), weight.squeeze(0), shift).unsqueeze(1)
     biases = [None] * len(weight) if bias is None else bias.unbind()
-    return torch.stack(
-        [
-            F.conv2d(
-                images.contiguous(memory_format=torch.channels_last),
-                kernel.contiguous(memory_format=torch.channels_last),
-                shift,
-                padding=kernel.shape[-1] // 2,
-            )
-            for images, kernel, shift in zip(x.unbind(1), weight.unbind(), biases, strict=True)
-        ],
-        1,
+    parts = zip(x.unbind(1), weight.unbind(), biases, strict=True)
+    return torch.stack([_one_channels_last(*part) for part in parts], 1)
+
+
+def _one_channels_last(images: Tensor, kernel: Tensor, shift: Tensor | None) -> Tensor:
+    return F.conv2d(
+        images.contiguous(memory_format=torch.channels_last),
+        kernel.contiguous(memory_format=torch.channels_last),
+        shift,
+        padding=kernel.shape[-1] // 2,
     )
 
 

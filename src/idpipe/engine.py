@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from idpipe import nets, optim
+from idpipe import heap, nets, optim
 from idpipe.cells import Cell
 from idpipe.convolution import formulations
 from idpipe.history import History, kept
@@ -170,6 +170,8 @@ class Training:
     ) -> None:
         """As `train`; `replayed`: whether steps go by `idpipe.replay`, by default on a GPU."""
         set_numerics(cell)
+        if device.type == "cpu":
+            heap.keep_freed()
         self.cell, self.images, self.device, self.report = cell, images, device, report
         self.replayed = device.type == "cuda" if replayed is None else replayed
         # Where only zeros were added up, an optimizer that divides a gradient by its size would
@@ -266,6 +268,8 @@ class _Stack:
         self.step = 0
         self.losses: list[Tensor] = []
         """Of the steps since the last look."""
+        self.ahead: Tensor | None = None
+        """The next step's MSEs, with their graph, where a look has found them already."""
         self.ended: list[Outcome] = []
         self.steps: Steps | None = None
         if state is not None:
@@ -342,13 +346,14 @@ class _Stack:
         self, rate: float | Tensor, rows: Int64[Tensor, "e batch"] | None
     ) -> Float[Tensor, " e"]:
         """One step of gradient descent; the losses before it."""
-        mse = self._batch_mse(rows)
+        mse, self.ahead = self._batch_mse(rows) if self.ahead is None else self.ahead, None
         total = mse.sum() * self.loss_scale
         params = [self.params[name] for name in self.names]
         grads = [grad.contiguous() for grad in torch.autograd.grad(total, params)]
         self.optimizer.step(grads, rate)
-        for param, grad in zip(params, grads, strict=True):
-            param.grad = grad  # fully connected layers write their next one over it
+        if not self.cell.net.convolutional:
+            for param, grad in zip(params, grads, strict=True):
+                param.grad = grad  # fully connected layers write their next one over it
         return mse.detach()
 
     def _rate(self, step: int) -> float:
@@ -382,10 +387,15 @@ class _Stack:
     def _look(self) -> None:
         """Read the losses since the last look, and take out the replicates that end here."""
         images = self._all_images()[:, : self.cell.batch_size]
-        output, dead = nets.forward_and_dead(self.cell.net, self.params, images)
         small = self.batches.small
-        rows = self.batches.rows(self.replicates, self.step)
-        mse = self._batch_mse(rows) if small else _error(output, images)
+        goes_ahead = not small and not self.replayed
+        with torch.set_grad_enabled(goes_ahead):
+            output, dead = nets.forward_and_dead(self.cell.net, self.params, images)
+            mse = _error(output, images)
+        if goes_ahead:
+            self.ahead, mse = mse, mse.detach()
+        if small:
+            mse = self._batch_mse(self.batches.rows(self.replicates, self.step))
         window = torch.stack([*self.losses[1:], mse])
         self.losses.clear()
         # One batch tells nothing of the others: what ends is judged by all images.
@@ -446,7 +456,7 @@ class _Stack:
         if not stay or (self.replayed and 2 * len(stay) > len(self.replicates)):
             return
         self.replicates = [self.replicates[row] for row in stay]
-        self.frozen, self.steps = set(), None
+        self.frozen, self.steps, self.ahead = set(), None, None
         rows = torch.tensor(stay, device=self.device)
         if len(self.images) > 1:
             self.images = self.images[rows]

@@ -224,7 +224,6 @@ LAYERS: dict[str, Callable[..., Iterator[Tensor]]] = {
 }
 
 
-@torch.no_grad()
 def forward_and_dead(
     net: AnyNet, params: Params, images: Float[Tensor, "e n c h w"]
 ) -> tuple[Float[Tensor, "e n c h w"], Float[Tensor, " e"]]:
@@ -240,7 +239,7 @@ def forward_and_dead(
         if blocks and before is not None:
             # NaN is no dead unit: the comparison is false, the replicate diverged.
             dead = torch.maximum(dead, (before.flatten(1).amax(1) <= 0).to(dead.dtype))
-        before = output
+        before = output.detach()
     return output.reshape(images.shape), dead
 
 
