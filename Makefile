@@ -37,7 +37,7 @@ smoke: $(STAMP) ## draw every figure, tiny, in under two minutes
 test: $(STAMP) ## run the tests
 	$(RUN) OMP_NUM_THREADS=1 pytest $(ARGS)
 
-bench: $(STAMP) ## measure the engine and record it (about 12 minutes; ARGS=--quick: one)
+bench: $(STAMP) ## measure the engine and record it (about 15 minutes; ARGS=--quick: one)
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks $(ARGS)
 
 check: $(STAMP) ## check format, lint and types

@@ -80,12 +80,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, help=f"of one timing; {Options.seconds}")
     parser.add_argument("--repeats", type=int, help=f"of each timing; {Options.repeats}")
     parser.add_argument(
-        "--check-seconds",
-        type=float,
-        help="for comparing the engine with the plain loop, a case; "
-        f"{Options.check_seconds}, and with it fewer steps where 100 take longer",
-    )
-    parser.add_argument(
         "--memory-gib", type=float, help=f"{Options.memory_gib:.0f}, or 90%% of the GPU's"
     )
     parser.add_argument("--results", type=Path, help="folder of the JSON files")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from benchmarks import classifier, convolution, engine, plan, scaling, workflow
+from benchmarks import agreement, classifier, convolution, engine, plan, scaling, workflow
 from benchmarks.record import RESULTS
 from benchmarks.timing import Options
 from idpipe.errors import IdpipeError
@@ -33,6 +33,7 @@ class Benchmark(Recorded, Protocol):
 
 BENCHMARKS: dict[str, Benchmark] = {
     "engine": cast(Benchmark, engine),
+    "agreement": cast(Benchmark, agreement),
     "scaling": cast(Benchmark, scaling),
     "classifier": cast(Benchmark, classifier),
     "convolution": cast(Benchmark, convolution),

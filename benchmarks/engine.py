@@ -11,26 +11,18 @@ from __future__ import annotations
 
 import gc
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
 from benchmarks import tables, timing
-from benchmarks.networks import Engine, Plain, Vmapped, image, living, measured_cell, still_cell
+from benchmarks.networks import Engine, Plain, Vmapped, living, measured_cell, still_cell
 from benchmarks.timing import Options, Spread, Steps
 from idpipe import engine
 from idpipe.cells import Cell
 
-CHECKED = 100
-"""Steps after which the engine's numbers are compared with the plain loop's."""
-FEWEST_CHECKED = 5
-"""Where there is no time for so many, none is compared."""
-CHECK_RATE = 1e-4
-"""Small enough that rounding is not amplified: at the paper's 0.01 even two plain loops part that
-differ only in the order in which the convolution adds."""
 MEMORY_OF_VMAP = 1.5
 """It holds new gradients beside those of the last step."""
 
@@ -94,14 +86,7 @@ def _row(case: Case, ceiling: float, options: Options) -> dict[str, Any]:
         row["vmap_skipped"] = f"needs {need:.0f} GiB"
     taken = timing.interleaved(rivals, options.seconds, options.repeats, options.device)
     del rivals
-    row |= _rates(taken, cell, ceiling)
-    compared = 2 if case.replicates > 1 else 1
-    a_step = Spread.of(taken["engine"]).median + compared * Spread.of(taken["plain"]).median
-    steps = min(CHECKED, int(options.check_seconds / a_step))
-    if steps >= FEWEST_CHECKED:
-        row["difference"] = difference(case, replicates, steps, options.device)
-        row["difference_steps"] = steps
-    return row
+    return row | _rates(taken, cell, ceiling)
 
 
 def _rates(taken: dict[str, list[float]], cell: Cell, ceiling: float) -> dict[str, Any]:
@@ -124,36 +109,6 @@ def flops(cell: Cell) -> float:
     return 6 * cell.work / cell.replicates
 
 
-def difference(case: Case, replicates: list[int], steps: int, device: torch.device) -> float:
-    """Largest distance of the engine's weights from the plain loop's after so many steps.
-
-    As a share of the distance travelled from the initial weights; of the first and the last
-    replicate of the stack.
-    """
-    cell = measured_cell(
-        *case[:3],
-        replicates=case.replicates,
-        max_steps=steps,
-        report_every=steps,
-        optimizer={"lr": CHECK_RATE},
-        schedule={"milestones": []},
-    )
-    trained = engine.train(cell, image(cell), replicates, device)
-    found = []
-    for place in {0, case.replicates - 1}:
-        plain = Plain(cell, replicates[place], device)
-        start = _flat(plain.net.parameters())
-        plain(steps)
-        theirs = _flat(plain.net.parameters())
-        ours = _flat(trained.outcomes[place].params.values())
-        found.append(float((ours - theirs).norm() / (theirs - start).norm()))
-    return max(found)
-
-
-def _flat(params: Iterable[Tensor]) -> Tensor:
-    return torch.cat([param.detach().double().cpu().flatten() for param in params])
-
-
 HEAD = (
     "network",
     "replicates",
@@ -163,7 +118,6 @@ HEAD = (
     "engine : plain",
     "engine : vmap",
     "of ceiling",
-    "differs by",
 )
 
 
@@ -182,9 +136,7 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _columns(row: dict[str, Any]) -> list[str]:
-    unit = "channels" if row["arch"] == "cnn" else "units"
-    name = f"{row['arch'].upper()} {row['depth']} x {row['width']} {unit}"
-    first = [name, str(row["replicates"])]
+    first = [tables.network(row), str(row["replicates"])]
     if "skipped" in row:
         return [*first, row["skipped"], *[""] * (len(HEAD) - 3)]
     rates, found = row["rates"], row["ratios"]
@@ -196,7 +148,6 @@ def _columns(row: dict[str, Any]) -> list[str]:
         tables.ratio(found["plain"]),
         tables.ratio(found["vmap"]) if "vmap" in found else "",
         _share(row["ceiling"]),
-        _difference(row),
     ]
 
 
@@ -206,11 +157,3 @@ def _rate(value: float) -> str:
 
 def _share(value: float) -> str:
     return f"{value:.0%}" if value >= 0.1 else f"{value:.1%}"
-
-
-def _difference(row: dict[str, Any]) -> str:
-    if "difference" not in row:
-        return ""
-    steps = row["difference_steps"]
-    after = "" if steps == CHECKED else f" ({steps} steps)"
-    return f"{row['difference']:.0e}{after}"

@@ -118,10 +118,19 @@ def _as_a_user_would() -> None:
 class Plain:
     """A plain eager loop over one replicate: the next one would take as long again."""
 
-    def __init__(self, cell: Cell, replicate: int, device: torch.device) -> None:
-        self.net = plain_network(cell, replicate).to(device)
+    def __init__(
+        self,
+        cell: Cell,
+        replicate: int,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        layout: torch.memory_format = torch.contiguous_format,
+    ) -> None:
+        self.net = plain_network(cell, replicate).to(device, dtype)
+        self.net = self.net.to(memory_format=layout)
         self.optimizer = _optimizer(cell, self.net.parameters())
-        self.x = plain_input(cell, device)
+        x = plain_input(cell, device).to(dtype)
+        self.x = x if x.ndim < 4 else x.contiguous(memory_format=layout)
 
     def __call__(self, steps: int) -> int:
         _as_a_user_would()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -20,3 +21,9 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def ratio(spread: dict[str, float]) -> str:
     """A ratio and its range over repeats."""
     return f"{spread['median']:.2f} ({spread['low']:.2f}–{spread['high']:.2f})"
+
+
+def network(row: Mapping[str, Any]) -> str:
+    """A row's network in words."""
+    unit = "channels" if row["arch"] == "cnn" else "units"
+    return f"{row['arch'].upper()} {row['depth']} x {row['width']} {unit}"

@@ -27,8 +27,6 @@ class Options:
     seconds: float = 0.5
     """Length of one timing."""
     repeats: int = 3
-    check_seconds: float = 4.0
-    """Time for comparing the engine's numbers with the plain loop's, a case."""
     memory_gib: float = 12.0
     archs: tuple[str, ...] | None = None
     depths: tuple[int, ...] | None = None
