@@ -358,6 +358,15 @@ def vram_mib(cell: Cell) -> int:
     return math.ceil(vram_bytes(cell) / MIB)
 
 
+JOB_SECONDS = 1.0
+"""A job's start; evaluations and figures take little more."""
+
+
+def training_seconds(cell: Cell, at: Prices) -> float:
+    """Seconds that training the cell is expected to take."""
+    return steps_expected(cell) * step_seconds(cell, at)
+
+
 def training_minutes(cell: Cell, at: Prices) -> int:
     """Minutes that a job that trains the cell is given."""
     steps = min(cell.max_steps, LONGER * steps_expected(cell))

@@ -3,11 +3,12 @@
 import gc
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from idpipe import costs, devices, runs, slurm, worker
+from idpipe import costs, devices, overview, runs, slurm, worker
 from idpipe.cells import canonical_json
 from idpipe.config import load, source_key
 from idpipe.data_specs import SOURCES
@@ -37,8 +38,17 @@ def job_prices():
         sys.exit(f"${devices.DEVICE} was refused:\n{error}")
 
 
+def seconds_between_lines():
+    """Seconds between two lines of progress."""
+    try:
+        return overview.interval()
+    except IdpipeError as error:
+        sys.exit(f"${error}")
+
+
 PLAN = checked_plan()
 PRICES = job_prices()
+PROGRESS_SECONDS = seconds_between_lines()
 
 if workflow.is_main_process and (cleared := runs.begin()):
     print(cleared, file=sys.stderr)
@@ -185,6 +195,36 @@ PRELOAD = [
 ]
 
 
+def job_work(job):
+    """What the overview is told of a job: a training takes what it is expected to."""
+    cell = getattr(job.wildcards, "cell", None)
+    seconds = costs.JOB_SECONDS
+    if job.rule.name == "train":
+        seconds += costs.training_seconds(PLAN.cells[cell], PRICES)
+    return overview.Work(job.rule.name, cell, seconds)
+
+
+def start_overview():
+    """Say now and then how far this run is."""
+    dag = workflow.dag
+    to_do = {job: job_work(job) for job in dag.needrun_jobs()}
+    there = [job_work(job) for job in dag.jobs if job not in to_do]
+    running = lambda: list(workflow.scheduler.running)
+    found = overview.Overview(to_do, there, dag.finished, running)
+    found.watch(partial(print, file=sys.stderr, flush=True), PROGRESS_SECONDS)
+    return found
+
+
+def summarize(failed=()):
+    """Say what this run came to, where it was begun."""
+    if OVERVIEW:
+        run = RESULTS / PLAN.config.run
+        print(OVERVIEW[0].summary(run, RESULTS / "cells", failed), file=sys.stderr)
+
+
+OVERVIEW = []
+
+
 def start_slurm():
     """End jobs of a Snakemake that was killed, and watch whether SLURM answers."""
     jobs = workflow.dag.needrun_jobs()
@@ -208,7 +248,17 @@ if workflow.remote_exec and workflow.local_exec:
     slurm.pass_on_signals()
 
 
+onsuccess:
+    summarize()
+
+
+onerror:
+    summarize(workflow.scheduler.failed)
+
+
 onstart:
+    if workflow.is_main_process:
+        OVERVIEW.append(start_overview())
     if workflow.is_main_process and (count := runs.redate(RESULTS)):
         print(f"{count} files dated in the future are dated as of now", file=sys.stderr)
     if workflow.is_main_process and workflow.local_exec and sys.platform == "linux":
