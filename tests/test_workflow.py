@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
+from test_queries import assert_types_as_documented, documented, files
 
 from idpipe import costs, devices
 from idpipe.checkpoints import SECONDS
@@ -104,6 +105,13 @@ def test_the_tables_hold_every_cell(done):
     cells = pd.read_parquet(done / "results/tiny/tables/cells.parquet")
     assert len(cells) == 6 * 2
     assert {path.name for path in (done / "results/cells").iterdir()} == set(cells["cell_id"])
+
+
+def test_the_tables_are_as_documented(done):
+    for path, said in files(done):
+        assert_types_as_documented(path, said)
+    table1 = pd.read_csv(done / "results/tiny/figures/table1.csv")
+    assert list(table1.columns) == list(documented("figures/table1.csv").index)
 
 
 def in_the_worker(folder: Path) -> set[bool]:

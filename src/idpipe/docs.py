@@ -19,14 +19,18 @@ from idpipe.cells import Cell, canonical_json
 from idpipe.config import Config, load
 from idpipe.explain import allowed, annotation_of, key_paths, keys_of, models_in
 from idpipe.grid import TAGS
+from idpipe.queries import QUERIES
 from idpipe.specs import Spec
 from idpipe.studies import Study
-from idpipe.tables import TABLES, Table
+from idpipe.tables import CELL_TABLES, TABLE1, TABLES, Table
 
 SCHEMA_PATH = "workflow/schemas/config.schema.json"
 README_PATH = "config/README.md"
 TABLES_PATH = "docs/tables.md"
-_HEAD = ("| column | type | unit | meaning |", "| --- | --- | --- | --- |")
+_HEAD = (
+    "| column | type | unit | allowed | null | meaning |",
+    "| --- | --- | --- | --- | --- | --- |",
+)
 
 EXAMPLE = """\
 run: example
@@ -102,7 +106,7 @@ an old setting trains nothing. Cells lie in `results/cells/<id>/`, with all sett
 
 
 TABLES_INTRODUCTION = """\
-<!-- Generated from src/idpipe/tables.py by `python -m idpipe docs`. -->
+<!-- Generated from src/idpipe/tables.py and queries.py by `python -m idpipe docs`. -->
 
 # Tables
 
@@ -111,19 +115,20 @@ any row to the folder `results/cells/<cell_id>/` it came from; `studies` says wh
 asks for, and cells are shared between studies. Pixels, and with them errors, are on the
 standardized scale (Appendix A of the paper).
 
-How far is each CNN from either map, on average over all probes of Sec. 3.2?
-
-```python
-import pandas as pd
-
-tables = "results/laptop/tables"
-cells = pd.read_parquet(f"{tables}/cells.parquet")
-metrics = pd.read_parquet(f"{tables}/metrics.parquet")
-live = cells[cells["status"].isin(["converged", "max_steps"]) & (cells["arch"] == "cnn")]
-rows = metrics[metrics["kind"] == "correlated"].merge(live, on=["cell_id", "replicate"])
-print(rows.groupby(["depth", "reference"])["correlation"].mean().unstack())
-```
+A value that is not there is null in Parquet and DuckDB, NaN in pandas (`float64`). Types are
+pandas'; in DuckDB `str` is VARCHAR, `int64` BIGINT, `float64` DOUBLE and `bool` BOOLEAN. Columns
+without allowed values hold any text. [Five questions](#five-questions) show how to ask.
 """
+
+CELL_TABLES_INTRODUCTION = """\
+## Files of one cell
+
+Each table but `cells` and `studies` is gathered from files in `results/cells/<cell_id>/`, which
+have its columns and hold the cell's own rows; `*` is a hash of the probes. The theorems' figures
+read weights and write no table.
+
+| file | columns of |
+| --- | --- |"""
 
 
 def texts() -> dict[str, str]:
@@ -302,11 +307,20 @@ def _yaml(value: object) -> str:
 
 
 def tables_text() -> str:
-    """The page on the tables, from `idpipe.tables`."""
-    return "\n".join([TABLES_INTRODUCTION, *(_columns(table) for table in TABLES)])
+    """The page on the tables, from `idpipe.tables` and `idpipe.queries`."""
+    run = [_columns(table, f"{table.name}.parquet") for table in TABLES]
+    table1 = _columns(TABLE1, "figures/table1.csv")
+    return "\n".join([TABLES_INTRODUCTION, *run, _cell_tables(), table1, QUERIES])
 
 
-def _columns(table: Table) -> str:
-    rows = [f"| `{c.name}` | {c.type} | {c.unit} | {c.meaning} |" for c in table.columns]
-    head = f"## {table.name}.parquet\n\nOne row: {table.row}.\n"
-    return "\n".join([head, *_HEAD, *rows, ""])
+def _columns(table: Table, title: str) -> str:
+    rows = [
+        f"| `{c.name}` | {c.type} | {c.unit} | {c.allowed} | {c.null} | {c.meaning} |"
+        for c in table.columns
+    ]
+    return "\n".join([f"## {title}\n\nOne row: {table.row}.\n", *_HEAD, *rows, ""])
+
+
+def _cell_tables() -> str:
+    rows = [f"| `{name}` | {table.name} |" for name, table in CELL_TABLES.items()]
+    return "\n".join([CELL_TABLES_INTRODUCTION, *rows, ""])

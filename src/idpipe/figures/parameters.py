@@ -14,6 +14,7 @@ from idpipe.config import FigureStyle
 from idpipe.figures import layout
 from idpipe.figures.results import Results
 from idpipe.net_specs import CNN, FCN
+from idpipe.tables import TABLE1
 
 Net = FCN | CNN
 
@@ -80,11 +81,7 @@ def count(net: Net) -> int:
 
 
 def table() -> pd.DataFrame:
-    """The table in tidy form: a row per printed number.
-
-    Columns: section, row, column (as the paper prints them), arch, layers, width (hidden units or
-    channels), kernel (empty for FCNs), parameters.
-    """
+    """The table in tidy form (`idpipe.tables.TABLE1`): a row per printed number."""
     records = [
         {
             "section": section.heading,
@@ -101,7 +98,7 @@ def table() -> pd.DataFrame:
         for column, net in zip(section.columns, nets, strict=True)
         if net is not None
     ]
-    return pd.DataFrame(records).astype({"kernel": "Int64"})
+    return TABLE1.conform(pd.DataFrame(records))
 
 
 def table1_texts(results: Results) -> dict[str, str]:
