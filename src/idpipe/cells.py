@@ -63,7 +63,7 @@ class Cell(Spec):
     )
     max_steps: NonNegative = Field(2_000_000, description="budget in steps")
     stop_mse: AtLeastZero = Field(
-        5e-6, description="a replicate whose train MSE falls below this has converged; 0: never"
+        1e-6, description="a replicate whose train MSE falls below this has converged; 0: never"
     )
     report_every: Positive = Field(
         25, description="steps between reads of the loss, and so between tests for convergence"
