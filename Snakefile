@@ -16,6 +16,7 @@ rule all_figures:
             TABLES / f"{table}.parquet"
             for table in ["cells", "studies", "metrics", "history", "layers"]
         ],
+        SCORECARD_FILES,
 
 
 include: "workflow/rules/data.smk"
@@ -23,3 +24,4 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/collect.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/scorecard.smk"

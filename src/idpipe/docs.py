@@ -22,7 +22,7 @@ from idpipe.grid import TAGS
 from idpipe.queries import QUERIES
 from idpipe.specs import Spec
 from idpipe.studies import Study
-from idpipe.tables import CELL_TABLES, TABLE1, TABLES, Table
+from idpipe.tables import CELL_TABLES, EVIDENCE, TABLE1, TABLES, Table
 
 SCHEMA_PATH = "workflow/schemas/config.schema.json"
 README_PATH = "config/README.md"
@@ -110,7 +110,7 @@ TABLES_INTRODUCTION = """\
 
 # Tables
 
-A run's results are five tidy tables in `results/<run>/tables/`. `cell_id` and `replicate` lead from
+A run's results are six tidy tables in `results/<run>/tables/`. `cell_id` and `replicate` lead from
 any row to the folder `results/cells/<cell_id>/` it came from; `studies` says which cells a study
 asks for, and cells are shared between studies. Pixels, and with them errors, are on the
 standardized scale (Appendix A of the paper).
@@ -308,7 +308,7 @@ def _yaml(value: object) -> str:
 
 def tables_text() -> str:
     """The page on the tables, from `idpipe.tables` and `idpipe.queries`."""
-    run = [_columns(table, f"{table.name}.parquet") for table in TABLES]
+    run = [_columns(table, f"{table.name}.parquet") for table in (*TABLES, EVIDENCE)]
     table1 = _columns(TABLE1, "figures/table1.csv")
     return "\n".join([TABLES_INTRODUCTION, *run, _cell_tables(), table1, QUERIES])
 

@@ -199,6 +199,29 @@ LAYERS = Table(
         Column("value", "float64", "", "its value; a rate is at most 1", "≥ 0", "`diverged`"),
     ),
 )
+EVIDENCES = (
+    *("theorem1_deviation", "null_dimension", "bound", "sharpness", "mixture", "upper10"),
+)
+EVIDENCE = Table(
+    "evidence",
+    "one number of one replicate that a claim of the scorecard needs and no other table holds",
+    (
+        _CELL_ID,
+        _REPLICATE,
+        Column(
+            "quantity",
+            "str",
+            "",
+            "`theorem1_deviation`: largest relative distance of an output from Eq. (1); "
+            "`null_dimension`, m/C − r, and `bound`, Eq. (12), of Theorem 2; `sharpness` of the "
+            "outputs relative to the inputs; `mixture`: correlation of outputs to their best "
+            "mixture of training images; `upper10`: to the training image, of the top 10 layers",
+            _one_of(EVIDENCES),
+        ),
+        Column("value", "float64", "", "its value", "≥ −1", "not finite"),
+    ),
+)
+"""Made by a rule of its own (`idpipe.claims.evidence`), not by `collect`."""
 TABLES = (CELLS, STUDIES, METRICS, HISTORY, LAYERS)
 CELL_TABLES = {
     "history.parquet": HISTORY,

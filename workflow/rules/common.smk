@@ -10,6 +10,8 @@ from snakemake.exceptions import WorkflowError
 
 from idpipe import costs, devices, overview, runs, slurm, worker
 from idpipe.cells import canonical_json
+from idpipe.claims import digest
+from idpipe.claims.asked import CELLS_OF
 from idpipe.config import load, source_key
 from idpipe.data_specs import SOURCES
 from idpipe.errors import ConfigError, IdpipeError
@@ -186,10 +188,68 @@ def figure_params(name):
     )
 
 
+def evidence_cells():
+    """Study -> ids of its cells that the table `evidence` measures; none that its figure refuses."""
+    found = {}
+    for study, asked in CELLS_OF.items():
+        cells = PLAN.studies.get(study, [])
+        chosen = [cell.cell_id for cell in cells if asked.depth in (None, cell.net.depth)]
+        if chosen and TARGETS.drawable(asked.figure):
+            found[study] = chosen
+    return found
+
+
+def evidence_inputs(wildcards):
+    """Files of those cells that are measured."""
+    return [
+        path
+        for study, cells in evidence_cells().items()
+        for cell in cells
+        for path in [
+            *[
+                TARGETS.layout.cell(cell) / file
+                for file in ("cell.json", "status.json", *CELLS_OF[study].cell_files)
+            ],
+            *[
+                TARGETS.evaluation(cell) / file
+                for file in ("metrics.parquet", *CELLS_OF[study].evaluation_files)
+            ],
+        ]
+    ]
+
+
+def evidence_params(wildcards):
+    """What is measured, and by which code, as JSON."""
+    studies = evidence_cells()
+    cells = [cell for members in studies.values() for cell in members]
+    return canonical_json(
+        {
+            "studies": studies,
+            "cells": str(RESULTS / "cells"),
+            "evaluations": {cell: TARGETS.evaluation(cell).name for cell in cells},
+            "probes": {cell: str(TARGETS.probes(cell)) for cell in cells},
+            "correlation": PLAN.config.probes.correlation,
+            "code": digest.evidence(),
+        }
+    )
+
+
+def scorecard_params(wildcards):
+    """How claims are judged and told, as JSON; an edit of a claim or of that code is a change."""
+    return canonical_json(
+        {
+            "run": PLAN.config.run,
+            "style": PLAN.config.figures.model_dump(mode="json"),
+            "code": digest.scorecard(),
+        }
+    )
+
+
 # What every script would import anew; a job then starts in tenths of a second.
 PRELOAD = [
     "idpipe.jobs",
     *sorted({f"idpipe.figures.{figure.module}" for figure in FIGURES.values()}),
+    *["idpipe.claims.evidence", "idpipe.claims.scorecard"],
     *["matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf"],
     *["snakemake.iocontainers", "snakemake.logging"],
 ]

@@ -3,6 +3,7 @@
 The files are read, not imported: parsing the Snakefile asks for this. Followed are the figure's
 function and, name by name, what it uses of `idpipe.figures` and `idpipe.theory`; of a class all is
 followed, of a module only what is used. Comments, docstrings and layout of the code do not count.
+`idpipe.claims.digest` asks the same of the scorecard.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from idpipe.cells import canonical_json
 from idpipe.figures.registry import FIGURES
 
 PACKAGE = Path(__file__).parents[1]
-FOLLOWED = ("idpipe.figures", "idpipe.theory")
+FOLLOWED = ("idpipe.figures", "idpipe.claims", "idpipe.theory")
 REGISTRY = "idpipe.figures.registry"
 """Not followed: what an entry says decides a figure's files and parameters, not its drawing."""
 
@@ -43,7 +44,7 @@ def digest(name: str) -> str:
     module = f"idpipe.figures.{FIGURES[name].module}"
     texts = [(module, f"{name}_texts")] if f"{name}_texts" in read(module).code else []
     found = followed([(module, name), *texts, ("idpipe.figures.draw", "write")])
-    told = canonical_json([_style(), sorted(found.items())])
+    told = canonical_json([style(), sorted(found.items())])
     return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
@@ -119,7 +120,7 @@ def _imports(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Use]]:
         if isinstance(node, ast.Import):
             # `import a.b` binds `a`
             yield name.split(".")[0], (alias.name, "")
-        elif node.module in ("idpipe", "idpipe.figures"):
+        elif node.module in ("idpipe", "idpipe.claims", "idpipe.figures"):
             yield name, (f"{node.module}.{alias.name}", "")
         else:
             yield name, (node.module or "", alias.name)
@@ -162,6 +163,7 @@ class _Bare(ast.NodeTransformer):
         return node
 
 
-def _style() -> list[str]:
+def style() -> list[str]:
+    """The lines of the house style that say something."""
     lines = (PACKAGE / "figures/idpipe.mplstyle").read_text().splitlines()
     return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]

@@ -86,7 +86,7 @@ def _block(results: Results, style: FigureStyle, cell_id: str, replicates: pd.Da
     for_theorem1("theorem1", cell_id, results.cell(cell_id))
     statuses = [str(status) for status in replicates["status"]]
     restarts = [int(count) for count in replicates["restarts"]]
-    fits = [_fit(results, cell_id, r, restart) for r, restart in enumerate(restarts)]
+    fits = [fit_of(results, cell_id, r, restart) for r, restart in enumerate(restarts)]
     probes = results.inputs(cell_id, style.replicate)
     shown, scale = fits[style.replicate], results.scale(cell_id)
     shape = results.standardized(cell_id, style.replicate).shape
@@ -110,7 +110,7 @@ def _block(results: Results, style: FigureStyle, cell_id: str, replicates: pd.Da
     )
 
 
-def _fit(results: Results, cell_id: str, replicate: int, restart: int) -> Fit:
+def fit_of(results: Results, cell_id: str, replicate: int, restart: int) -> Fit:
     """One replicate and its closed form, in double precision; the first probe was trained on."""
     images = results.standardized(cell_id, replicate)
     x = images.reshape(len(images), -1)

@@ -1,0 +1,446 @@
+"""Verdicts on a made-up run in which every claim holds, and what turns each of them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+from scorecard_world import (
+    Behaviour,
+    World,
+    at_sizes,
+    constant,
+    identity,
+    neither,
+    noise,
+    paper,
+    pull,
+)
+
+from idpipe.claims.catalogue import Claim, bounds, claims, read
+from idpipe.claims.samples import rank_correlation
+from idpipe.claims.verdicts import FAILED, REPRODUCED, UNTESTABLE, Judgement, judge
+from idpipe.config import load
+from idpipe.errors import ConfigError
+from idpipe.figures.registry import FIGURES
+from idpipe.settings import read as read_settings
+
+ROOT = Path(__file__).parents[1]
+CLAIMS = {claim.id: claim for claim in claims()}
+PARTS = [part.key for claim in claims() for part in claim.parts]
+
+
+def judged(world: World, name: str) -> Judgement:
+    (judgement,) = judge(world.results(CLAIMS[name].studies), [CLAIMS[name]], 0.95)
+    return judgement
+
+
+def outcome(world: World, key: str):
+    found = {o.part.key: o for o in judged(world, key.split(".")[0]).outcomes}
+    return found[key]
+
+
+Change = Callable[[World], None]
+
+
+def does(behaviour: Behaviour, *keys: str) -> Change:
+    def change(world: World) -> None:
+        for key in keys:
+            world[key].does = behaviour
+
+    return change
+
+
+def knows(key: str, **evidence: float) -> Change:
+    return lambda world: world[key].evidence.update(evidence)
+
+
+def layers(what: str, values: Iterable[float], *keys: str) -> Change:
+    def change(world: World) -> None:
+        for key in keys:
+            world[key].layers[what] = list(values)
+
+    return change
+
+
+def errs(error: Callable[[float], float], *keys: str) -> Change:
+    def change(world: World) -> None:
+        for key in keys:
+            world[key].error = error
+
+    return change
+
+
+def ends(status: str, mse: float, *keys: str) -> Change:
+    def change(world: World) -> None:
+        for key in keys:
+            world[key].statuses, world[key].train_mse = [status] * 3, mse
+
+    return change
+
+
+def apart(world: World) -> None:
+    """Three runs of one problem: an identity, something in between, a constant."""
+    for depth in (7, 14):
+        net = world[f"cnn_depth {depth}"]
+        net.does, net.spread, net.tilted = neither, [0.45, 0.0, -0.45], True
+    world.drop("cnn_depth 1", "cnn_depth 3", "cnn_depth 5", "cnn_depth 20")
+
+
+def unordered(study: str) -> Change:
+    """Errors that do not follow from correlations."""
+
+    def change(world: World) -> None:
+        for net in world.of(study):
+            net.error = lambda close: (close * 1000) % 7
+
+    return change
+
+
+def optimizers_alike(world: World) -> None:
+    for net in world.of("cnn_optimizer"):
+        net.does = identity(0.9 + 0.02 * len(net.columns["optimizer"]) / 6)
+
+
+# Part -> a change of the world after which the paper would not have said it.
+TURNS: dict[str, Change] = {
+    "c01.cnn": does(identity(0.6), "all_examples cnn 20"),
+    "c01.fcn": does(identity(0.95), "all_examples fcn 10"),
+    "c02.deviation": knows("theorem1", theorem1_deviation=0.3),
+    "c03.relu": does(pull(0.6), "fcn_relu_depth 12"),
+    "c03.linear": does(identity(), "fcn_linear_depth 10 2048"),
+    "c03.deeper": does(pull(0.99), "fcn_relu_depth 2"),
+    "c04.constant": does(pull(0.5), "fcn_linear_depth 1 2048"),
+    "c04.identity": does(lambda rho, size: (-0.5, 0.0), "fcn_linear_depth 1 2048"),
+    "c05.identity": does(lambda rho, size: (0.95 if rho > 0.1 else 0.6, rho), "cnn_depth 3"),
+    "c06.constant": does(identity(), "cnn_depth 20"),
+    "c07.identity": does(identity(), "cnn_depth 14"),
+    "c07.constant": does(constant(), "cnn_depth 14"),
+    "c08.loss": layers("error_rate trained", [0.5] + [0.5] * 14, "cnn_depth 7", "cnn_depth 14"),
+    "c08.recovery": lambda world: [
+        layers("error_rate trained", [0.2 + 0.04 * n for n in range(depth + 1)], key)(world)
+        for depth, key in ((7, "cnn_depth 7"), (14, "cnn_depth 14"))
+    ],
+    "c08.untrained_first": layers("error_rate untrained", [0.2] + [0.88] * 20, "cnn_depth 20"),
+    "c08.untrained_later": layers("error_rate untrained", [0.2] + [0.5] * 20, "cnn_depth 20"),
+    "c09.larger": does(at_sizes({112: (0.5, 0.1), 7: (0.5, 0.1)}, identity()), "cnn_depth 5"),
+    "c09.smaller": does(identity(), "cnn_depth 5"),
+    "c10.range": does(at_sizes({14: (0.9, 0.2), 56: (0.9, 0.2)}, constant()), "cnn_depth 20"),
+    "c10.smaller": does(constant(0.99), "cnn_depth 20"),
+    "c11.smaller": does(constant(0.3), "cnn_image_size 7 3", "cnn_image_size 7 10"),
+    "c12.blur": knows("cnn_kernel 29", sharpness=1.0),
+    "c12.constant": does(identity(), "cnn_kernel 57"),
+    "c13.wide": does(neither, "cnn_channels 5 1024"),
+    "c13.narrow": does(identity(), "cnn_channels 5 3"),
+    "c14.constant": does(identity(), "cnn_channels 20 1024"),
+    "c15.deep": ends("converged", 1e-4, *(f"cnn_narrow_depth {d}" for d in (9, 12, 20))),
+    "c15.shallow": ends("dead", 0.5, *(f"cnn_narrow_depth {d}" for d in (3, 5, 8))),
+    "c16.example": does(pull(0.5), "fcn_linear_depth 2 2048"),
+    "c16.effect": does(pull(0.98), "fcn_linear_depth 2 2048"),
+    "c17.noise": does(pull(0.4), "fcn_two_layer bottom"),
+    "c17.constant": does(noise, "fcn_two_layer all"),
+    "c18.sooner": lambda world: [
+        does(pull(0.99), f"fcn_linear_depth {depth} 2048")(world) for depth in (2, 4, 10)
+    ],
+    "c19.relu": does(lambda rho, size: (0.6, 0.3), "fcn_relu_depth 4"),
+    "c19.linear": does(lambda rho, size: (-0.6, 0.3), "fcn_linear_depth 4 2048"),
+    "c20.less": layers("distance trained", [0.9] * 20, "cnn_depth 20"),
+    "c20.moves": layers("distance trained", [0.001] + [0.3] * 19, "cnn_depth 20"),
+    "c20.still": layers("distance trained", [0.2] * 12, "fcn_relu_depth 12"),
+    "c21.upper": knows("cnn_depth 20", upper10=0.2),
+    "c22.shallow": does(constant(), "cnn_init 3 orthogonal"),
+    "c22.artifacts": does(identity(), "cnn_init 3 kaiming_normal", "cnn_init 3 kaiming_uniform"),
+    "c22.xavier": does(identity(), "cnn_init 20 xavier_uniform"),
+    "c23.differ": optimizers_alike,
+    "c24.reruns": apart,
+    "c24.shallow": does(neither, "cnn_other_image 5 0/0"),
+    "c24.deep": does(identity(), "cnn_other_image 20 3/0"),
+    "c25.fcn": knows("few_examples fcn 7/3 4/0 0/0", mixture=0.5),
+    "c25.cnn": knows("few_examples cnn 7/3 4/0", mixture=0.5),
+    "c26.identity": does(identity(0.6), "all_examples cnn 24"),
+    "c27.identity": does(constant(), "fcn_residual 10"),
+    "c27.vanilla": lambda world: [
+        does(identity(), f"fcn_relu_depth {depth}")(world) for depth in (2, 4, 10, 12)
+    ],
+    "c27.noisier": does(identity(0.6), "fcn_residual 2"),
+    "c28.fcn_shallow": does(pull(0.5), "colour fcn 1 0/0"),
+    "c28.fcn_deep": does(noise, "colour fcn 10 5/0"),
+    "c28.cnn_shallow": does(neither, "colour cnn 5 0/0"),
+    "c28.cnn_deep": does(identity(), "colour cnn 20 5/0"),
+    "c29.ranks": unordered("cnn_depth"),
+    "c31.kernel": errs(lambda close: 1e-14 * (1 + close), "theorem2 9"),
+    "c31.rank": knows("theorem2 5", null_dimension=80.0),
+    "c31.full": errs(lambda close: 0.01 * close, "theorem2 3"),
+    "c31.bound": knows("theorem2 9", bound=0.1),
+}
+
+
+def test_all_claims_hold_in_a_run_that_is_as_the_paper_has_it():
+    judgements = judge(paper().results(), claims(), 0.95)
+    assert {j.claim.id: (j.verdict, j.reason) for j in judgements} == {
+        f"c{number:02d}": (REPRODUCED, "") for number in range(1, 32)
+    }
+
+
+def test_every_part_has_a_change_that_turns_it():
+    assert set(TURNS) == set(PARTS) - {"c30.counts"}
+
+
+@pytest.mark.parametrize("key", TURNS)
+def test_a_claim_fails_where_one_of_its_parts_does(key):
+    world = paper()
+    TURNS[key](world)
+    found = outcome(world, key)
+    judgement = judged(world, key.split(".")[0])
+    assert (found.verdict, judgement.verdict) == (FAILED, FAILED), (found.value, found.half)
+    assert "other side" in judgement.reason
+
+
+def test_table1_fails_where_the_paper_counts_otherwise(monkeypatch, tmp_path):
+    from idpipe.claims import other
+
+    lines = Path(other.__file__).with_name("table1.csv").read_text().splitlines()
+    assert len(lines) == 1 + 99
+    lines[5] = lines[5].rpartition(",")[0] + ",12"
+    (tmp_path / "table1.csv").write_text("\n".join([*lines, "new section,row,3,7"]))
+    monkeypatch.setattr(other, "__file__", str(tmp_path / "other.py"))
+    found = outcome(paper(), "c30.counts")
+    assert (found.verdict, found.value, found.half) == (FAILED, 2.0, 0.0)
+
+
+# --- What cannot be tested ---------------------------------------------------------------------
+
+
+def without(study: str) -> Change:
+    return lambda world: world.drop(*[k for k, net in world.items() if net.study == study])
+
+
+def sets(study: str, **columns: object) -> Change:
+    def change(world: World) -> None:
+        for net in world.of(study):
+            net.columns |= columns
+
+    return change
+
+
+def attribute(name: str, value: object, *keys: str) -> Change:
+    def change(world: World) -> None:
+        for key in keys:
+            setattr(world[key], name, value)
+
+    return change
+
+
+NARROW = "cnn_narrow_depth 9"
+REASONS: dict[str, tuple[str, Change, str]] = {
+    "study": ("c08", without("cnn_depth"), "The run has no study cnn_depth"),
+    "depth": ("c06", lambda w: w.drop("cnn_depth 20"), "cnn_depth has no network of 20 layers"),
+    "range": ("c07", lambda w: w.drop("cnn_depth 14"), "no network of 13 to 15 layers"),
+    "width": ("c14", lambda w: w.drop("cnn_channels 20 1024"), "20 layers, 1024 units"),
+    "narrow cnn": ("c06", sets("cnn_depth", width=8), "too narrow: 8 channels, 16 are needed"),
+    "narrow fcn": ("c03", sets("fcn_relu_depth", width=256), "256 hidden units, 784 are needed"),
+    "one seed": ("c06", attribute("statuses", ["converged"], "cnn_depth 20"), "has one replicate"),
+    "dead": (
+        "c06",
+        attribute("statuses", ["dead", "dead", "converged"], "cnn_depth 20"),
+        "1 of 3 replicates of 20-layer CNN (128 channels) of cnn_depth count (2 dead)",
+    ),
+    "most dead": (
+        "c06",
+        attribute("statuses", ["dead"] * 2 + ["diverged"] + ["converged"] * 2, "cnn_depth 20"),
+        "2 of 5 replicates",
+    ),
+    "unfit": (
+        "c06",
+        ends("max_steps", 0.3, "cnn_depth 20"),
+        "0 of 3 replicates of 20-layer CNN (128 channels) of cnn_depth count "
+        "(3 not fitting the training image)",
+    ),
+    "source": ("c26", sets("all_examples", source="digits"), "digits, the claim is of mnist"),
+    "colours": ("c28", sets("colour", source="photos"), "photos, the claim is of cifar10"),
+    "budget": ("c15", ends("max_steps", 0.3, NARROW), "9 layers of cnn_narrow_depth were still"),
+    "rho": ("c04", attribute("rho", (0.5, 1.0), "fcn_linear_depth 1 2048"), "rho = 0"),
+    "sizes": ("c09", attribute("sizes", (7, 14), "cnn_depth 5"), "not shown probes of 112 x 112"),
+    "layers": ("c20", attribute("layers", {}, "cnn_depth 5"), "have no distance"),
+    "evidence": ("c21", attribute("evidence", {}, "cnn_depth 20"), "no upper10"),
+    "images": ("c25", sets("few_examples", examples="7/3 4/0"), "no network of 3 training images"),
+    "two alike": (
+        "c06",
+        lambda w: w.add("cnn_depth 20 again", constant(), "cnn", 20, 128, lr=0.1),
+        "cnn_depth has 2 networks of 20 layers, not one",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REASONS)
+def test_what_cannot_be_tested_says_why(what):
+    name, change, reason = REASONS[what]
+    world = paper()
+    change(world)
+    judgement = judged(world, name)
+    assert judgement.verdict == UNTESTABLE
+    assert reason in judgement.reason
+    assert judgement.reason.endswith(".")
+
+
+def test_a_claim_with_a_failing_part_fails_whatever_cannot_be_tested():
+    world = paper()
+    TURNS["c09.larger"](world)
+    assert judged(world, "c09").verdict == FAILED
+    world["cnn_depth 5"].sizes = (112,)
+    judgement = judged(world, "c09")
+    assert [o.verdict for o in judgement.outcomes] == [FAILED, UNTESTABLE]
+    assert judgement.verdict == FAILED and judgement.reason.startswith("larger: ")
+
+
+def test_budgets_of_the_paper_tell_that_a_network_does_not_converge():
+    world = paper()
+    for depth in (9, 12, 20):
+        net = world[f"cnn_narrow_depth {depth}"]
+        net.statuses, net.steps = ["max_steps"] * 3, 2_000_000
+    assert judged(world, "c15").verdict == REPRODUCED
+
+
+def test_a_restart_counts_as_a_first_attempt_that_failed():
+    world = paper()
+    ends("converged", 1e-4, *(f"cnn_narrow_depth {d}" for d in (9, 12, 20)))(world)
+    assert judged(world, "c15").verdict == FAILED
+    attribute("restarts", 1, *(f"cnn_narrow_depth {d}" for d in (9, 12, 20)))(world)
+    assert judged(world, "c15").verdict == REPRODUCED
+
+
+# --- Intervals -----------------------------------------------------------------------------------
+
+
+def test_the_interval_is_students_over_replicates():
+    world = paper()
+    net = world["cnn_depth 14"]
+    net.does, net.statuses, net.spread = (lambda rho, size: (0.5, 0.5)), ["converged"] * 2, [0, 0.1]
+    found = outcome(world, "c07.identity")
+    # t of 0.975 at one degree of freedom, times the standard deviation 0.1 / sqrt 2, over sqrt 2.
+    assert found.value == pytest.approx(0.55)
+    assert found.half == pytest.approx(12.7062 * 0.05, rel=1e-4)
+    assert (found.count, found.verdict) == (2, FAILED)
+    assert found.reason == "The interval includes the threshold."
+
+
+def test_more_replicates_of_the_same_spread_decide():
+    world = paper()
+    net = world["cnn_depth 14"]
+    net.statuses, net.spread = ["converged"] * 8, [0.0, 0.1] * 4
+    assert outcome(world, "c07.identity").verdict == REPRODUCED
+
+
+def test_a_mean_on_the_wrong_side_with_a_wide_interval_fails_too():
+    world = paper()
+    net = world["cnn_depth 14"]
+    net.statuses, net.spread = ["converged"] * 2, [0.2, 0.5]
+    found = outcome(world, "c07.identity")
+    assert found.verdict == FAILED and found.reason.startswith("The mean is on the other side")
+
+
+def test_dead_and_unfit_replicates_are_in_no_mean():
+    world = paper()
+    before = outcome(world, "c06.constant").value
+    net = world["cnn_depth 20"]
+    net.statuses = ["converged"] * 3 + ["dead", "diverged"]
+    net.spread = [-0.004, 0.0, 0.004, math.nan, math.nan]
+    found = outcome(world, "c06.constant")
+    assert (found.value, found.count, found.nets[0].counted) == (before, 3, (0, 1, 2))
+
+
+def test_networks_that_do_not_count_are_left_out_of_a_mean_over_depths_and_told():
+    world = paper()
+    ends("dead", 0.5, "cnn_depth 7")(world)
+    found = outcome(world, "c24.reruns")
+    assert found.verdict == REPRODUCED
+    assert [net.rung["depth"] for net in found.nets] == [1, 3, 5, 14, 20]
+    assert "7-layer CNN (128 channels)" in found.left_out[0] and "3 dead" in found.left_out[0]
+
+
+def test_evidence_names_the_cells():
+    found = outcome(paper(), "c18.sooner")
+    assert [re.match(r"(\w+)-(\d+)", cell)[0] for cell in found.cells] == [
+        *[f"fcn_relu_depth-{depth}" for depth in (2, 4, 10, 12)],
+        *[f"fcn_linear_depth-{depth}" for depth in (2, 4, 10)],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ([1.0, 2.0, 3.0], [5.0, 6.0, 9.0], 1),
+        ([1.0, 2.0, 3.0], [3.0, 2.0, 1.0], -1),
+        ([1.0, 1.0, 2.0], [1.0, 2.0, 3.0], 0.75**0.5),
+    ],
+)
+def test_ranks(a, b, expected):
+    assert rank_correlation(a, b) == pytest.approx(expected)
+    assert math.isnan(rank_correlation([1.0, 1.0], [1.0, 2.0]))
+
+
+# --- The claims file -----------------------------------------------------------------------------
+
+
+def test_the_file_has_every_claim_of_the_list_once_and_in_order():
+    assert list(CLAIMS) == [f"c{number:02d}" for number in range(1, 32)]
+
+
+@pytest.mark.parametrize("claim", claims(), ids=lambda claim: claim.id)
+def test_figures_and_studies_exist(claim: Claim):
+    plan = load(read_settings([ROOT / "config.yaml", ROOT / "config/paper.yaml"]))
+    assert claim.figures and set(claim.figures) <= set(FIGURES)
+    assert set(claim.studies) <= set(plan.studies)
+    assert set(claim.studies) or claim.id == "c30"
+    shown = {study for name in claim.figures for study in FIGURES[name].studies}
+    if claim.id != "c27":  # compares with the networks of another figure, without skips
+        assert set(claim.studies) <= shown
+    assert claim.why and claim.words and claim.place and claim.parts
+
+
+def test_what_a_claim_rests_on_is_what_its_file_says():
+    for judgement in judge(paper().results(), claims(), 0.95):
+        used = {net.study for o in judgement.outcomes for net in o.nets}
+        assert used == set(judgement.claim.studies), judgement.claim.id
+
+
+ENTRY = """
+bounds: {close: {value: 0.8, why: so}}
+claims:
+  c99: {claim: a, place: b, words: c, figures: [], studies: [], why: d,
+    parts: {x: {measure: m, above: close}}}
+"""
+
+
+def test_a_threshold_is_a_bound_or_a_number():
+    (claim,) = read(ENTRY)
+    assert (claim.parts[0].threshold, claim.parts[0].bound) == (0.8, "close")
+    (claim,) = read(ENTRY.replace("above: close", "below: -2"))
+    assert (claim.parts[0].threshold, claim.parts[0].side, claim.parts[0].bound) == (
+        -2,
+        "below",
+        "",
+    )
+    assert claim.parts[0].margin(-3.0) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("above: close", "above: closer", r"claims.c99.x.above = closer: .*one of close"),
+        ("above: close", "beyond: close", "claims.c99.x: must have measure and one of above"),
+        ("why: d,", "", "claims.c99: must have exactly .*see why"),
+        ("why: d,", "why: d, verdict: yes,", "claims.c99: must have exactly .*see verdict"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_named(old, new, told):
+    with pytest.raises(ConfigError, match=told):
+        read(ENTRY.replace(old, new))
+
+
+def test_every_bound_is_argued():
+    assert set(bounds()) >= {part.bound for claim in claims() for part in claim.parts} - {""}
+    assert all(len(why) > 30 for _, why in bounds().values())

@@ -1,0 +1,54 @@
+"""Scorecard: what the run says of each claim of the paper; no cell is trained for it alone."""
+
+SCORECARD_FILES = [
+    TARGETS.layout.figures(PLAN.config.run) / f"scorecard.{suffix}"
+    for suffix in ["png", "pdf", "csv", "md", "html"]
+]
+
+
+rule evidence:
+    input:
+        evidence_inputs,
+        lambda wildcards: ancient(
+            list(
+                dict.fromkeys(
+                    TARGETS.probes(cell) for cells in evidence_cells().values() for cell in cells
+                )
+            )
+        ),
+    output:
+        ensure(TABLES / "evidence.parquet", non_empty=True),
+    log:
+        RESULTS / PLAN.config.run / "logs/evidence.log",
+    threads: JOB_THREADS
+    resources:
+        runtime=lambda wildcards, attempt: attempt * 20,
+        mem_mb=1500,
+    params:
+        asked=evidence_params,
+    message:
+        "measuring what only the claims need"
+    script:
+        "../scripts/evidence.py"
+
+
+rule scorecard:
+    input:
+        [
+            TABLES / f"{table}.parquet"
+            for table in ["cells", "studies", "metrics", "layers", "evidence"]
+        ],
+    output:
+        SCORECARD_FILES,
+    log:
+        RESULTS / PLAN.config.run / "logs/scorecard.log",
+    threads: JOB_THREADS
+    resources:
+        runtime=lambda wildcards, attempt: attempt * 20,
+        mem_mb=3000,
+    params:
+        scorecard=scorecard_params,
+    message:
+        "judging the paper's claims by {PLAN.config.run}"
+    script:
+        "../scripts/scorecard.py"

@@ -1,0 +1,23 @@
+"""Measure what claims need and no other table holds."""
+
+from idpipe.worker import hand_over
+
+hand_over()
+
+import json
+from pathlib import Path
+
+from idpipe.claims.evidence import gather
+from idpipe.logs import job
+from idpipe.store import write_parquet
+
+with job("evidence", snakemake.log[0]):
+    asked = json.loads(snakemake.params.asked)
+    table = gather(
+        asked["studies"],
+        Path(asked["cells"]),
+        asked["evaluations"],
+        {cell: Path(path) for cell, path in asked["probes"].items()},
+        asked["correlation"],
+    )
+    write_parquet(Path(snakemake.output[0]), table)
