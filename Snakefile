@@ -16,7 +16,7 @@ rule all_figures:
             TABLES / f"{table}.parquet"
             for table in ["cells", "studies", "metrics", "history", "layers"]
         ],
-        SCORECARD_FILES,
+        TARGETS.scorecard_files,
 
 
 include: "workflow/rules/data.smk"

@@ -242,11 +242,15 @@ REASONS: dict[str, tuple[str, Change, str]] = {
     "width": ("c14", lambda w: w.drop("cnn_channels 20 1024"), "20 layers, 1024 units"),
     "narrow cnn": ("c06", sets("cnn_depth", width=8), "too narrow: 8 channels, 16 are needed"),
     "narrow fcn": ("c03", sets("fcn_relu_depth", width=256), "256 hidden units, 784 are needed"),
-    "one seed": ("c06", attribute("statuses", ["converged"], "cnn_depth 20"), "has one replicate"),
+    "one seed": (
+        "c06",
+        attribute("statuses", ["converged"], "cnn_depth 20"),
+        "One replicate gives no interval",
+    ),
     "dead": (
         "c06",
         attribute("statuses", ["dead", "dead", "converged"], "cnn_depth 20"),
-        "1 of 3 replicates of 20-layer CNN (128 channels) of cnn_depth count (2 dead)",
+        "1 of 3 replicates count (2 dead): 20-layer CNN (128 channels) of cnn_depth.",
     ),
     "most dead": (
         "c06",
@@ -256,12 +260,15 @@ REASONS: dict[str, tuple[str, Change, str]] = {
     "unfit": (
         "c06",
         ends("max_steps", 0.3, "cnn_depth 20"),
-        "0 of 3 replicates of 20-layer CNN (128 channels) of cnn_depth count "
-        "(3 not fitting the training image)",
+        "0 of 3 replicates count (3 not fitting the training image): 20-layer CNN",
     ),
     "source": ("c26", sets("all_examples", source="digits"), "digits, the claim is of mnist"),
     "colours": ("c28", sets("colour", source="photos"), "photos, the claim is of cifar10"),
-    "budget": ("c15", ends("max_steps", 0.3, NARROW), "9 layers of cnn_narrow_depth were still"),
+    "budget": (
+        "c15",
+        ends("max_steps", 0.3, NARROW),
+        "9 layers of cnn_narrow_depth were",
+    ),
     "rho": ("c04", attribute("rho", (0.5, 1.0), "fcn_linear_depth 1 2048"), "rho = 0"),
     "sizes": ("c09", attribute("sizes", (7, 14), "cnn_depth 5"), "not shown probes of 112 x 112"),
     "layers": ("c20", attribute("layers", {}, "cnn_depth 5"), "have no distance"),

@@ -24,6 +24,8 @@ ANALYSIS_FILES: dict[Analysis, tuple[str, ...]] = {
 }
 """Files of each layer-wise analysis, in a cell's evaluation folder."""
 
+SCORECARD_SUFFIXES = ("png", "pdf", "csv", "md", "html")
+
 
 @dataclass(frozen=True)
 class ProbeTarget:
@@ -147,6 +149,12 @@ class Targets:
         """Everything that is written for a figure."""
         folder = self.layout.figures(self.config.run)
         return [folder / f"{name}.{suffix}" for suffix in FIGURES[name].suffixes]
+
+    @property
+    def scorecard_files(self) -> list[Path]:
+        """Everything that is written for the scorecard."""
+        folder = self.layout.figures(self.config.run)
+        return [folder / f"scorecard.{suffix}" for suffix in SCORECARD_SUFFIXES]
 
     def analysed(self, analysis: Analysis) -> list[str]:
         """Ids of the cells whose layers the figures that can be drawn ask `analysis` of."""

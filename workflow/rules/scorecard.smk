@@ -1,10 +1,5 @@
 """Scorecard: what the run says of each claim of the paper; no cell is trained for it alone."""
 
-SCORECARD_FILES = [
-    TARGETS.layout.figures(PLAN.config.run) / f"scorecard.{suffix}"
-    for suffix in ["png", "pdf", "csv", "md", "html"]
-]
-
 
 rule evidence:
     input:
@@ -39,7 +34,7 @@ rule scorecard:
             for table in ["cells", "studies", "metrics", "layers", "evidence"]
         ],
     output:
-        SCORECARD_FILES,
+        TARGETS.scorecard_files,
     log:
         RESULTS / PLAN.config.run / "logs/scorecard.log",
     threads: JOB_THREADS

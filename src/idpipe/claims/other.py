@@ -90,13 +90,13 @@ def _failing(run: Run, depth: Between) -> Sample:
     for rung in run.rungs("cnn_narrow_depth", width=3, depth=depth):
         rows = rung.replicates
         if len(rows) < 2:
-            raise Untestable("cnn_narrow_depth has one replicate, which gives no interval")
+            raise Untestable("one replicate gives no interval: cnn_narrow_depth")
         run.used[rung.cell_id] = Net("cnn_narrow_depth", rung, tuple(rows["replicate"]))
         short = (rows["status"] == "max_steps") & (rows["mse"] > FITS)
         if (short & (rows["steps"] < PAPER_STEPS) & (rows["restarts"] == 0)).any():
             raise Untestable(
-                f"{rung['depth']} layers of cnn_narrow_depth were still training when a budget "
-                f"below the paper's {PAPER_STEPS:,} steps ended"
+                f"{rung['depth']} layers of cnn_narrow_depth were still training when the budget "
+                f"ended, which is below the paper's {PAPER_STEPS:,} steps"
             )
         fits = rows["status"].isin(LIVE) & (rows["mse"] <= FITS) & (rows["restarts"] == 0)
         for replicate, fit in zip(rows["replicate"], fits, strict=True):

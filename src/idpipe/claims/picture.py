@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,12 +16,12 @@ from idpipe.figures import layout
 
 COLOURS = {REPRODUCED: "#0072B2", FAILED: "#D55E00", UNTESTABLE: "0.45"}
 MARKERS = {REPRODUCED: "o", FAILED: "s", UNTESTABLE: "_"}
-LINE, PAD, HEAD, AXIS = 0.112, 0.03, 0.2, 0.3
+LINE, PAD, HEAD, AXIS = 0.1, 0.02, 0.2, 0.3
 """Inches of a line of text, around a claim's band, above the first and below the last."""
-CLAIM, PARTS, PLOT, NUMBERS = 0.62, 3.14, 4.02, 5.72
+CLAIM, PARTS, PLOT, NUMBERS = 0.52, 3.36, 4.1, 5.82
 """Inches from the left where columns begin; each ends where the next begins."""
-WRAP = 60
-"""Letters of a claim on a line."""
+BLANK = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
+"""Behind a reason, so that the axis below does not run through its letters."""
 REACH = 1.0
 """Distances beyond the threshold that the axis shows; what lies outside is at its end."""
 
@@ -51,7 +50,7 @@ def draw(judgements: Sequence[Judgement], run: str, level: float) -> Figure:
 
 
 def _wrapped(judgement: Judgement) -> list[str]:
-    return textwrap.wrap(judgement.claim.claim, WRAP)
+    return layout.wrapped(judgement.claim.claim, PARTS - CLAIM - 0.08)
 
 
 def _lines(judgement: Judgement) -> int:
@@ -63,17 +62,17 @@ def _draw_claim(figure: Figure, axes: Axes, judgement: Judgement, top: float) ->
     first = HEAD + top + PAD + LINE / 2
     colour = COLOURS[judgement.verdict]
     sign = {"color": colour, "fontweight": "bold"}
-    layout.add_text(figure, 0.12, first, SYMBOLS[judgement.verdict], gid="verdict", **small, **sign)
-    layout.add_text(figure, 0.28, first, judgement.claim.id, **small, **sign)
+    layout.add_text(figure, 0.1, first, SYMBOLS[judgement.verdict], gid="verdict", **small, **sign)
+    layout.add_text(figure, 0.24, first, judgement.claim.id, **small, **sign)
     for number, line in enumerate(_wrapped(judgement)):
         layout.add_text(figure, CLAIM, first + number * LINE, line, gid="claim", **small)
     told: set[str] = set()
     for number, outcome in enumerate(judgement.outcomes):
         y = first + number * LINE
-        layout.add_text(figure, PARTS, y, outcome.part.name, **small)
+        layout.add_text(figure, PARTS, y, outcome.part.name.replace("_", " "), gid="part", **small)
         if outcome.verdict == UNTESTABLE:
             text = "as above" if outcome.reason in told else _cut(outcome.reason)
-            grey: dict[str, Any] = {"color": COLOURS[UNTESTABLE], "style": "italic"}
+            grey: dict[str, Any] = {"color": "0.35", "style": "italic", "bbox": BLANK}
             layout.add_text(figure, PLOT, y, text, gid="reason", zorder=5, **small, **grey)
             told.add(outcome.reason)
         else:

@@ -164,12 +164,12 @@ class Run:
         good = live[live["mse"] <= FITS] if fits else live
         name = f"{describe(rung)} of {study}"
         if rung.total < 2:
-            raise Untestable(f"{name} has one replicate, which gives no interval")
+            raise Untestable(f"one replicate gives no interval: {name}")
         if len(good) < max(2, rung.total / 2):
             lost = {word: rung.count(word) for word in ("dead", "diverged")}
             lost["not fitting the training image"] = len(live) - len(good)
             why = ", ".join(f"{count} {word}" for word, count in lost.items() if count)
-            raise Untestable(f"{len(good)} of {rung.total} replicates of {name} count ({why})")
+            raise Untestable(f"{len(good)} of {rung.total} replicates count ({why}): {name}")
         net = Net(study, rung, tuple(int(r) for r in good["replicate"]))
         self.used[rung.cell_id] = net
         return net

@@ -23,7 +23,7 @@ NOTE_MARGIN = 0.06
 
 def new_figure(height: float, notes: list[str], width: float = WIDTH) -> Figure:
     """A figure with `height` inches of room above its `notes`, a paragraph each."""
-    lines = [line for note in notes for line in _wrapped(note, width)]
+    lines = [line for note in notes for line in wrapped(note, width - 2 * NOTE_MARGIN)]
     total = height + note_height(notes, width)
     figure = Figure(figsize=(width, total))
     figure.text(
@@ -39,7 +39,8 @@ def new_figure(height: float, notes: list[str], width: float = WIDTH) -> Figure:
 
 def note_height(notes: list[str], width: float = WIDTH) -> float:
     """Inches that `notes` take at the foot of a figure of `width` inches."""
-    return NOTE_LINE * sum(len(_wrapped(note, width)) for note in notes) + 2 * NOTE_MARGIN
+    lines = sum(len(wrapped(note, width - 2 * NOTE_MARGIN)) for note in notes)
+    return NOTE_LINE * lines + 2 * NOTE_MARGIN
 
 
 def add_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
@@ -77,12 +78,12 @@ def text_width(text: str, size: float) -> float:
     return float(points) / 72
 
 
-def _wrapped(note: str, width: float) -> list[str]:
-    """Lines of small print, as full as fits into a figure of `width` inches."""
+def wrapped(text: str, width: float) -> list[str]:
+    """Lines of small print, as full as fits into `width` inches."""
     lines: list[str] = []
-    for word in note.split(" "):
+    for word in text.split(" "):
         longer = f"{lines[-1]} {word}" if lines else word
-        if lines and text_width(longer, SMALL_SIZE) <= width - 2 * NOTE_MARGIN:
+        if lines and text_width(longer, SMALL_SIZE) <= width:
             lines[-1] = longer
         else:
             lines.append(word)
