@@ -95,7 +95,7 @@ def test_csv_has_a_row_per_part_with_number_interval_and_cells(judgements):
     ]
     (row,) = [row for row in rows if row["claim"] == "c14"]
     assert (row["mean"], row["cells"]) == ("", "")
-    assert row["reason"] == "cnn_channels has no network of 20 layers, 1024 units."
+    assert row["reason"] == "cnn_channels has no network of 20 layers, width 1024."
 
 
 def test_markdown_has_a_row_per_claim(judgements):
@@ -118,7 +118,7 @@ def test_html_stands_alone_and_escapes(judgements):
     assert not {"script", "img", "link", "iframe"} & set(page.tags)
     told = " ".join(page.texts)
     assert "Scorecard of my <run>" in told
-    assert "cnn_channels has no network of 20 layers, 1024 units." in told
+    assert "cnn_channels has no network of 20 layers, width 1024." in told
     assert all(claim.claim in told and claim.why in told for claim in CLAIMS)
     page = Page(texts.to_html(evil(), "r", 0.95))
     assert "script" not in page.tags and "<script>alert('1')</script>" in " ".join(page.texts)

@@ -162,7 +162,7 @@ def c12_blur(run: Run) -> Sample:
 @measure("c12.constant")
 def c12_constant(run: Run) -> Sample:
     """Of the kernel that covers the whole image from every pixel."""
-    return to_constant(run, run.net("cnn_kernel", depth=SHALLOW, kernel=57.0))
+    return to_constant(run, run.net("cnn_kernel", depth=SHALLOW, kernel=57))
 
 
 @measure("c13.wide")

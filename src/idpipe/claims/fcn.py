@@ -122,6 +122,7 @@ def c18_sooner(run: Run) -> Sample:
 
 
 def _most(run: Run, study: str) -> Sample:
+    run.nets(study, depth=DEEP)
     return greatest(
         [run.unsigned(net, "identity", ORTHOGONAL) for net in run.some(study, depth=Between(1))]
     )

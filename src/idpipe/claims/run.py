@@ -126,13 +126,13 @@ class Run:
             raise Untestable(f"{study} has no network of {_told(wanted)}")
         if "width" in wanted:
             return found
-        wide = [rung for rung in found if wide_enough(rung)]
-        if not wide:
-            most = max(int(rung["width"]) for rung in found)
-            unit, least = _needed(found[0])
-            raise Untestable(f"{study} is too narrow: {most} {unit}, {least} are needed")
-        widest = max(int(rung["width"]) for rung in wide)
-        return [rung for rung in wide if rung["width"] == widest]
+        # The width of one layer says nothing, so that of the others decides.
+        widest = max([rung for rung in found if rung["depth"] > 1] or found, key=_width)
+        if not wide_enough(widest):
+            unit, least = _needed(widest)
+            told = f"{_width(widest)} {unit}, {least} are needed"
+            raise Untestable(f"{study} is too narrow: {told}")
+        return [rung for rung in found if _width(rung) == _width(widest)]
 
     def net(self, study: str, fits: bool = True, **wanted: Any) -> Net:
         """The one network that is as wanted. Raises Untestable unless its replicates count."""
@@ -246,6 +246,10 @@ def _is(rung: Rung, wanted: dict[str, Any]) -> bool:
     )
 
 
+def _width(rung: Rung) -> int:
+    return int(rung["width"])
+
+
 def _needed(rung: Rung) -> tuple[str, int]:
     """The unit of a width, and the least that stands for the paper's."""
     if rung["arch"] == "cnn":
@@ -255,20 +259,21 @@ def _needed(rung: Rung) -> tuple[str, int]:
 
 def wide_enough(rung: Rung) -> bool:
     """Whether a network stands for one of the paper's width; one layer has none."""
-    return bool(rung["depth"] == 1 or rung["width"] >= _needed(rung)[1])
+    return bool(rung["depth"] == 1 or _width(rung) >= _needed(rung)[1])
 
 
-UNITS = {
-    "depth": "layers",
-    "width": "units",
-    "kernel": "pixels of kernel",
-    "size": "pixels",
+SAID = {
+    "depth": "{} layers",
+    "width": "width {}",
+    "kernel": "kernel {}",
+    "size": "{} pixels",
+    "examples": "image {}",
 }
 
 
 def _told(wanted: dict[str, Any]) -> str:
-    parts = (f"{value} {UNITS[c]}" if c in UNITS else f"{c} {value}" for c, value in wanted.items())
-    return ", ".join(parts)
+    """What a network was asked to be, such as `20 layers, width 1024`."""
+    return ", ".join(SAID.get(column, f"{column} {{}}").format(v) for column, v in wanted.items())
 
 
 def describe(rung: Rung) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from idpipe.claims import cnn, fcn, other
-from idpipe.claims.catalogue import Claim, Part
+from idpipe.claims.catalogue import Claim, Part, claims
 from idpipe.claims.measures import Measure
 from idpipe.claims.run import Net, Run
 from idpipe.claims.samples import Sample, Untestable
@@ -81,12 +81,12 @@ class Judgement:
         return " ".join(f"{', '.join(names)}: {reason}" for reason, names in told.items())
 
 
-def judge(results: Results, claims: Sequence[Claim], level: float) -> list[Judgement]:
+def judge(results: Results, asked: Sequence[Claim], level: float) -> list[Judgement]:
     """The verdict on each claim, with intervals at `level`."""
     run = Run(results)
     return [
         Judgement(claim, tuple(_outcome(run, part, level) for part in claim.parts))
-        for claim in claims
+        for claim in asked
     ]
 
 
@@ -124,5 +124,6 @@ def _summary(number: Sample | float, level: float) -> tuple[float, float, int]:
 
 def _sentence(text: str) -> str:
     """A full stop, and a capital letter unless a study's name begins it."""
-    study = "_" in text.partition(" ")[0]
-    return f"{text}." if study else f"{text[:1].upper()}{text[1:]}."
+    studies = {study for claim in claims() for study in claim.studies}
+    first, *_ = text.split(" ")
+    return f"{text}." if first in studies else f"{text[:1].upper()}{text[1:]}."
