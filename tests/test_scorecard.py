@@ -20,6 +20,7 @@ from scorecard_world import (
     pull,
 )
 
+from idpipe.claims import verdicts
 from idpipe.claims.catalogue import Claim, bounds, claims, read
 from idpipe.claims.samples import rank_correlation
 from idpipe.claims.verdicts import FAILED, REPRODUCED, UNTESTABLE, Judgement, judge
@@ -458,6 +459,24 @@ def test_a_threshold_is_a_bound_or_a_number():
 def test_what_is_wrong_in_the_file_is_named(old, new, told):
     with pytest.raises(ConfigError, match=told):
         read(ENTRY.replace(old, new))
+
+
+def test_the_page_shows_how_to_add_a_claim():
+    from idpipe.claims import cnn
+
+    page = (ROOT / "docs/scorecard.md").read_text()
+    (entry,) = re.findall(r"```yaml\n(.*?)```", page, re.S)
+    (function,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    added = read((ROOT / "src/idpipe/claims/claims.yaml").read_text() + entry)[-1]
+    exec(function, vars(cnn).copy())
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(verdicts, "MEASURES", {**verdicts.MEASURES, **cnn.MEASURES})
+            (judgement,) = judge(paper().results(), [added], 0.95)
+    finally:
+        del cnn.MEASURES["c32.identity"]
+    assert (added.id, judgement.verdict) == ("c32", REPRODUCED)
+    assert judgement.outcomes[0].value == pytest.approx(0.95)
 
 
 def test_every_bound_is_argued():

@@ -99,6 +99,7 @@ def test_every_figure_is_there(done):
             assert np.asarray(picture.convert("L")).std() > 1
     assert (figures / "table1.csv").is_file()
     assert (figures / "table1.md").is_file()
+    assert (figures / "scorecard.html").is_file()
 
 
 def test_the_tables_hold_every_cell(done):

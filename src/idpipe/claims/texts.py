@@ -24,6 +24,12 @@ RULE = (
     "part is not, else not testable if any part cannot be measured, else reproduced."
 )
 
+TERMS = (
+    "C(identity) and C(constant): mean correlation of outputs to inputs, to the training image. "
+    "Far probes: rho at most 0.5. Named probes: unseen, out-of-domain and pattern images. A replicate "
+    "counts if it lives and fits its training image (train MSE at most 0.01)."
+)
+
 
 def number(value: float) -> str:
     """Two decimals and a true minus sign."""
@@ -97,6 +103,8 @@ def to_markdown(judgements: Sequence[Judgement], run: str, level: float) -> str:
         f"{tally(judgements)}. {RULE} ± is half the {level:.0%} Student-t interval over "
         "replicates.",
         "",
+        TERMS,
+        "",
         "| claim | the paper says | verdict | measured | reason |",
         "| --- | --- | --- | --- | --- |",
     ]
@@ -158,6 +166,7 @@ def to_html(judgements: Sequence[Judgement], run: str, level: float) -> str:
             f"<title>{title}</title><style>{STYLE}</style></head><body>",
             f"<h1>{title}</h1><p><strong>{escape(tally(judgements))}.</strong></p>",
             f"<p>{escape(RULE)} ± is half the {level:.0%} Student-t interval over replicates.</p>",
+            f"<p>{escape(TERMS)}</p>",
             f"<nav>{links}</nav><details><summary>Bounds that claims share</summary>",
             f"<table><tr><th>bound</th><th>value</th><th>why</th></tr>{shared}</table></details>",
             *(_article(judgement) for judgement in judgements),
