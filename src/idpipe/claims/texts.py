@@ -26,8 +26,8 @@ RULE = (
 
 TERMS = (
     "C(identity) and C(constant): mean correlation of outputs to inputs, to the training image. "
-    "Far probes: rho at most 0.5. Named probes: unseen, out-of-domain and pattern images. A replicate "
-    "counts if it lives and fits its training image (train MSE at most 0.01)."
+    "Far probes: rho at most 0.5. Named probes: unseen, out-of-domain and pattern images. A "
+    "replicate counts if it lives and fits its training image (train MSE at most 0.01)."
 )
 
 

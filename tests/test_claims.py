@@ -1,0 +1,98 @@
+"""The claims file: complete, argued, and refused where it is wrong."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from scorecard_world import paper
+
+from idpipe.claims import verdicts
+from idpipe.claims.catalogue import Claim, bounds, claims, read
+from idpipe.claims.verdicts import REPRODUCED, judge
+from idpipe.config import load
+from idpipe.errors import ConfigError
+from idpipe.figures.registry import FIGURES
+from idpipe.settings import read as read_settings
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_file_has_every_claim_of_the_list_once_and_in_order():
+    assert [claim.id for claim in claims()] == [f"c{number:02d}" for number in range(1, 32)]
+
+
+@pytest.mark.parametrize("claim", claims(), ids=lambda claim: claim.id)
+def test_figures_and_studies_exist(claim: Claim):
+    plan = load(read_settings([ROOT / "config.yaml", ROOT / "config/paper.yaml"]))
+    assert claim.figures and set(claim.figures) <= set(FIGURES)
+    assert set(claim.studies) <= set(plan.studies)
+    assert set(claim.studies) or claim.id == "c30"
+    shown = {study for name in claim.figures for study in FIGURES[name].studies}
+    if claim.id != "c27":  # compares with the networks of another figure, without skips
+        assert set(claim.studies) <= shown
+    assert claim.why and claim.words and claim.place and claim.parts
+
+
+def test_what_a_claim_rests_on_is_what_its_file_says():
+    for judgement in judge(paper().results(), claims(), 0.95):
+        used = {net.study for o in judgement.outcomes for net in o.nets}
+        assert used == set(judgement.claim.studies), judgement.claim.id
+
+
+ENTRY = """
+bounds: {close: {value: 0.8, why: so}}
+claims:
+  c99: {claim: a, place: b, words: c, figures: [], studies: [], why: d,
+    parts: {x: {measure: m, above: close}}}
+"""
+
+
+def test_a_threshold_is_a_bound_or_a_number():
+    (claim,) = read(ENTRY)
+    assert (claim.parts[0].threshold, claim.parts[0].bound) == (0.8, "close")
+    (claim,) = read(ENTRY.replace("above: close", "below: -2"))
+    assert (claim.parts[0].threshold, claim.parts[0].side, claim.parts[0].bound) == (
+        -2,
+        "below",
+        "",
+    )
+    assert claim.parts[0].margin(-3.0) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("above: close", "above: closer", r"claims.c99.x.above = closer: .*one of close"),
+        ("above: close", "beyond: close", "claims.c99.x: must have measure and one of above"),
+        ("why: d,", "", "claims.c99: must have exactly .*see why"),
+        ("why: d,", "why: d, verdict: yes,", "claims.c99: must have exactly .*see verdict"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_named(old, new, told):
+    with pytest.raises(ConfigError, match=told):
+        read(ENTRY.replace(old, new))
+
+
+def test_the_page_shows_how_to_add_a_claim():
+    from idpipe.claims import cnn
+
+    page = (ROOT / "docs/scorecard.md").read_text()
+    (entry,) = re.findall(r"```yaml\n(.*?)```", page, re.S)
+    (function,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    added = read((ROOT / "src/idpipe/claims/claims.yaml").read_text() + entry)[-1]
+    exec(function, vars(cnn).copy())
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(verdicts, "MEASURES", {**verdicts.MEASURES, **cnn.MEASURES})
+            (judgement,) = judge(paper().results(), [added], 0.95)
+    finally:
+        del cnn.MEASURES["c32.identity"]
+    assert (added.id, judgement.verdict) == ("c32", REPRODUCED)
+    assert judgement.outcomes[0].value == pytest.approx(0.95)
+
+
+def test_every_bound_is_argued():
+    assert set(bounds()) >= {part.bound for claim in claims() for part in claim.parts} - {""}
+    assert all(len(why) > 30 for _, why in bounds().values())
