@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from idpipe.config import Plan
 from idpipe.figures.results import Results
 from idpipe.tables import EVIDENCE, TABLES
 
@@ -258,3 +259,27 @@ def _theorems(world: World) -> None:
         net = world.add(f"theorem2 {kernel}", identity(), "cnn", 1, 128, **about)
         net.error = lambda close, error=error: error * (1 + 0.1 * close)
         net.evidence |= {"null_dimension": free, "bound": 10 * free}
+
+
+def planned(plan: Plan) -> World:
+    """Every cell of a plan, trained and looked at, whatever it learnt."""
+    world = World()
+    depth = {"cnn_depth", "fcn_relu_depth", "fcn_linear_depth"}
+    for study, cells in plan.studies.items():
+        for cell in cells:
+            net = Net(study, pull(0.3), cell.columns, ["converged"] * cell.replicates)
+            net.rho, net.sizes = (0.0, 0.5, 1.0), tuple(plan.config.probes.sizes)
+            layers = cell.net.depth
+            if study in depth:
+                net.layers["distance trained"] = [0.1] * layers
+            if study == "cnn_depth":
+                net.layers["error_rate trained"] = [0.1] * (layers + 1)
+                if layers == 20:
+                    net.layers["error_rate untrained"] = [0.1] * (layers + 1)
+                    net.layers["chance untrained"] = [0.9]
+            names = ("theorem1_deviation", "bound", "sharpness", "mixture", "upper10")
+            free = max(0.0, cell.columns["kernel"] ** 2 - 64) if study == "theorem2" else 0.0
+            net.evidence = {**dict.fromkeys(names, 0.1), "null_dimension": free}
+            net.error = lambda close, free=free: 2 - close + free
+            world[f"{study} {cell.cell_id}"] = net
+    return world

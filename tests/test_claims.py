@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
-from scorecard_world import paper
+from scorecard_world import paper, planned
 
 from idpipe.claims import verdicts
 from idpipe.claims.catalogue import Claim, bounds, claims, read
-from idpipe.claims.verdicts import REPRODUCED, judge
+from idpipe.claims.verdicts import REPRODUCED, UNTESTABLE, judge
 from idpipe.config import load
 from idpipe.errors import ConfigError
 from idpipe.figures.registry import FIGURES
@@ -21,6 +21,30 @@ ROOT = Path(__file__).parents[1]
 
 def test_the_file_has_every_claim_of_the_list_once_and_in_order():
     assert [claim.id for claim in claims()] == [f"c{number:02d}" for number in range(1, 32)]
+
+
+def untestable(*presets: str) -> set[str]:
+    """Claims that cannot be tested where every cell of a preset trained well."""
+    plan = load(read_settings([ROOT / name for name in presets]))
+    judgements = judge(planned(plan).results(), claims(), 0.95)
+    return {
+        judgement.claim.id
+        for judgement in judgements
+        if UNTESTABLE in {outcome.verdict for outcome in judgement.outcomes}
+    }
+
+
+def test_every_claim_can_be_tested_at_the_papers_preset():
+    assert untestable("config.yaml", "config/paper.yaml") == set()
+
+
+def test_the_page_names_the_claims_that_the_default_preset_can_test():
+    page = (ROOT / "docs/scorecard.md").read_text()
+    (sentence,) = re.findall(r"default preset can test(.*?): ", page, re.S)
+    named = set()
+    for first, last in re.findall(r"`c(\d\d)`(?: to `c(\d\d)`)?", sentence):
+        named |= {f"c{number:02d}" for number in range(int(first), int(last or first) + 1)}
+    assert named == {claim.id for claim in claims()} - untestable("config.yaml")
 
 
 @pytest.mark.parametrize("claim", claims(), ids=lambda claim: claim.id)
