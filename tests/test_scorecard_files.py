@@ -125,6 +125,17 @@ def test_html_stands_alone_and_escapes(judgements):
     assert "script" not in page.tags and "<script>alert('1')</script>" in " ".join(page.texts)
 
 
+def test_evidence_says_how_many_replicates_count_were_restarted_or_left_out():
+    world = paper()
+    world["cnn_depth 20"].statuses = ["converged", "converged", "dead"]
+    world["cnn_depth 20"].restarts = 2
+    world["cnn_depth 7"].statuses = ["dead"] * 3
+    (c06, c24) = judge(world.results(), [CLAIMS[5], CLAIMS[23]], 0.95)
+    told = "20-layer CNN (128 channels), 2 of 3 replicates, 3 restarted"
+    assert texts.basis(c06) == f"cnn_depth (mnist): {told}"
+    assert told in texts.basis(c24) and "left out: 0 of 3 replicates count" in texts.basis(c24)
+
+
 def test_numbers_are_short():
     assert [texts.number(value) for value in (-0.001, -0.5, 1.0)] == ["0.00", "−0.50", "1.00"]
 

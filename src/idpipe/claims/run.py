@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -76,7 +76,7 @@ class Net:
 
     @property
     def told(self) -> str:
-        """Its settings in short: `C5, 24 channels`."""
+        """Its settings in short: `5-layer CNN (24 channels)`."""
         return describe(self.rung)
 
 
@@ -219,7 +219,10 @@ class Run:
             found = self.results.layers(rows, quantity, state)
         except FigureError:
             raise Untestable(f"layers of {net.told} of {net.study} have no {quantity}") from None
-        return {int(n): _sample(r.set_index("replicate")["value"]) for n, r in _by_layer(found)}
+        return {
+            int(layer): _sample(rows.set_index("replicate")["value"])
+            for layer, rows in found.groupby("layer")
+        }
 
     def evidence(self, net: Net, quantity: str) -> Sample:
         """A number of the table `evidence`. Raises Untestable where it has none."""
@@ -229,10 +232,6 @@ class Run:
         if rows.empty:
             raise Untestable(f"{net.told} of {net.study} has no {quantity} in the table evidence")
         return _sample(rows.set_index("replicate")["value"])
-
-
-def _by_layer(rows: pd.DataFrame) -> Sequence[tuple[Any, pd.DataFrame]]:
-    return list(rows.groupby("layer"))
 
 
 def _sample(series: pd.Series[Any]) -> Sample:

@@ -64,11 +64,10 @@ def basis(judgement: Judgement) -> str:
     for net in (net for outcome in judgement.outcomes for net in outcome.nets):
         rung = net.rung
         where = (net.study, rung["source"])
-        nets.setdefault(where, {})[f"{net.told}, {len(net.counted)} of {rung.total}"] = None
-    told = [
-        f"{study} ({source}): {'; '.join(names)} replicates"
-        for (study, source), names in nets.items()
-    ]
+        again = f", {rung.restarted} restarted" if rung.restarted else ""
+        text = f"{net.told}, {len(net.counted)} of {rung.total} replicates{again}"
+        nets.setdefault(where, {})[text] = None
+    told = [f"{study} ({source}): {'; '.join(names)}" for (study, source), names in nets.items()]
     left_out = dict.fromkeys(text for o in judgement.outcomes for text in o.left_out)
     return ". ".join([*told, *(f"left out: {text}" for text in left_out)])
 
