@@ -14,10 +14,12 @@ import pytest
 from scipy.stats import binomtest
 
 from idpipe import engine, jobs, tables
+from idpipe.claims import evidence
 from idpipe.config import load
 from idpipe.figures.intervals import interval
 from idpipe.figures.parameters import table, table1_texts
 from idpipe.figures.results import Results
+from idpipe.store import write_parquet
 from idpipe.targets import ANALYSIS_FILES, Targets
 
 PAGE = (Path(__file__).parents[1] / "docs/tables.md").read_text()
@@ -81,7 +83,23 @@ def root(tmp_path_factory) -> Path:
         targets.layout.tables("laptop"),
         analysed,
     )
+    write_evidence(targets)
     return folder
+
+
+def write_evidence(targets: Targets) -> None:
+    """The table `evidence`, as if these networks were those of filter sizes."""
+    cells = [
+        cell.cell_id for name in ("cnn_depth", "hopeless") for cell in targets.plan.studies[name]
+    ]
+    found = evidence.gather(
+        {"cnn_kernel": cells},
+        targets.layout.root / "cells",
+        {cell_id: targets.evaluation(cell_id).name for cell_id in cells},
+        {cell_id: targets.probes(cell_id) for cell_id in cells},
+        "cosine",
+    )
+    write_parquet(targets.layout.tables("laptop") / "evidence.parquet", found)
 
 
 @pytest.fixture(scope="module")

@@ -199,9 +199,7 @@ LAYERS = Table(
         Column("value", "float64", "", "its value; a rate is at most 1", "≥ 0", "`diverged`"),
     ),
 )
-EVIDENCES = (
-    *("theorem1_deviation", "null_dimension", "bound", "sharpness", "mixture", "upper10"),
-)
+EVIDENCES = ("theorem1_deviation", "null_dimension", "bound", "sharpness", "mixture", "upper10")
 EVIDENCE = Table(
     "evidence",
     "one number of one replicate that a claim of the scorecard needs and no other table holds",
@@ -218,7 +216,7 @@ EVIDENCE = Table(
             "mixture of training images; `upper10`: to the training image, of the top 10 layers",
             _one_of(EVIDENCES),
         ),
-        Column("value", "float64", "", "its value", "≥ −1", "not finite"),
+        Column("value", "float64", "", "its value", "-1 to inf", "`diverged`"),
     ),
 )
 """Made by a rule of its own (`idpipe.claims.evidence`), not by `collect`."""

@@ -24,6 +24,7 @@ UPPER = 10
 Rows = Iterator[tuple[int, str, float]]
 """Replicate, quantity, value."""
 Named = Float[np.ndarray, "n c h w"]
+Tested = Float[np.ndarray, "m c h w"]
 
 
 def gather(
@@ -162,7 +163,7 @@ def _own(sets: Float[np.ndarray, "t n c h w"], replicate: int) -> Named:
     return np.asarray(sets[replicate if len(sets) > 1 else 0], np.float64)
 
 
-def _tested(probe_set: ProbeSet, replicate: int, outputs: Named) -> tuple[Named, Named]:
+def _tested(probe_set: ProbeSet, replicate: int, outputs: Named) -> tuple[Tested, Tested]:
     """Inputs and outputs of the named probes that are neither training images nor blends."""
     places = [n for n, kind in enumerate(probe_set.kinds) if kind not in ("train", "blend")]
     return _own(probe_set.named, replicate)[places], outputs[places]

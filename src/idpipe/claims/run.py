@@ -220,7 +220,7 @@ class Run:
         except FigureError:
             raise Untestable(f"layers of {net.told} of {net.study} have no {quantity}") from None
         return {
-            int(layer): _sample(rows.set_index("replicate")["value"])
+            int(str(layer)): _sample(rows.set_index("replicate")["value"])
             for layer, rows in found.groupby("layer")
         }
 
