@@ -1,7 +1,8 @@
-"""The claims file: complete, argued, and refused where it is wrong."""
+"""The claims file: complete, argued, refused where it is wrong; and how ranks are compared."""
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from scorecard_world import paper, planned
 
 from idpipe.claims import verdicts
 from idpipe.claims.catalogue import Claim, bounds, claims, read
+from idpipe.claims.samples import rank_correlation
 from idpipe.claims.verdicts import REPRODUCED, UNTESTABLE, judge
 from idpipe.config import load
 from idpipe.errors import ConfigError
@@ -120,3 +122,16 @@ def test_the_page_shows_how_to_add_a_claim():
 def test_every_bound_is_argued():
     assert set(bounds()) >= {part.bound for claim in claims() for part in claim.parts} - {""}
     assert all(len(why) > 30 for _, why in bounds().values())
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ([1.0, 2.0, 3.0], [5.0, 6.0, 9.0], 1),
+        ([1.0, 2.0, 3.0], [3.0, 2.0, 1.0], -1),
+        ([1.0, 1.0, 2.0], [1.0, 2.0, 3.0], 0.75**0.5),
+    ],
+)
+def test_ranks(a, b, expected):
+    assert rank_correlation(a, b) == pytest.approx(expected)
+    assert math.isnan(rank_correlation([1.0, 1.0], [1.0, 2.0]))

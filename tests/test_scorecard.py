@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -21,7 +20,6 @@ from scorecard_world import (
 )
 
 from idpipe.claims.catalogue import claims
-from idpipe.claims.samples import rank_correlation
 from idpipe.claims.verdicts import FAILED, REPRODUCED, UNTESTABLE, Judgement, judge
 
 CLAIMS = {claim.id: claim for claim in claims()}
@@ -390,16 +388,3 @@ def test_evidence_names_the_cells():
         *[f"fcn_relu_depth-{depth}" for depth in (2, 4, 10, 12)],
         *[f"fcn_linear_depth-{depth}" for depth in (2, 4, 10)],
     ]
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "expected"),
-    [
-        ([1.0, 2.0, 3.0], [5.0, 6.0, 9.0], 1),
-        ([1.0, 2.0, 3.0], [3.0, 2.0, 1.0], -1),
-        ([1.0, 1.0, 2.0], [1.0, 2.0, 3.0], 0.75**0.5),
-    ],
-)
-def test_ranks(a, b, expected):
-    assert rank_correlation(a, b) == pytest.approx(expected)
-    assert math.isnan(rank_correlation([1.0, 1.0], [1.0, 2.0]))
