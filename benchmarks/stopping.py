@@ -289,7 +289,7 @@ def loosest(parts: Sequence[Mapping[str, Any]], kind: str) -> float | None:
 
 
 def tables(found: Mapping[str, Any]) -> str:
-    """Markdown of a machine's record: steps and budgets, then the largest differences by kind of metric."""
+    """Markdown of a machine's record: steps, then the largest differences by kind of metric."""
     parts = found["cells"]
     budgets = f"{found['factor']} times the steps to {found['reached']:g}"
     blocks = [f"Measured {found['date']}, commit `{found['commit'][:8]}`; budgets are {budgets}."]
