@@ -5,6 +5,9 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 
 
@@ -17,6 +20,7 @@ rule all_figures:
             for table in ["cells", "studies", "metrics", "history", "layers"]
         ],
         TARGETS.scorecard_files,
+        PROVENANCE,
 
 
 include: "workflow/rules/data.smk"
@@ -25,3 +29,4 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/collect.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/scorecard.smk"
+include: "workflow/rules/report.smk"

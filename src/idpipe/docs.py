@@ -1,4 +1,4 @@
-"""Generated documents: the config's JSON schema and README, the tables' columns.
+"""Generated documents: the config's JSON schema and README, the tables, the paper's preset.
 
 `python -m idpipe docs` writes them; a test fails where they differ from what the models say.
 """
@@ -20,6 +20,7 @@ from idpipe.config import Config, load
 from idpipe.explain import allowed, annotation_of, key_paths, keys_of, models_in
 from idpipe.grid import TAGS
 from idpipe.queries import QUERIES
+from idpipe.settings import read
 from idpipe.specs import Spec
 from idpipe.studies import Study
 from idpipe.tables import CELL_TABLES, EVIDENCE, TABLE1, TABLES, Table
@@ -27,6 +28,9 @@ from idpipe.tables import CELL_TABLES, EVIDENCE, TABLE1, TABLES, Table
 SCHEMA_PATH = "workflow/schemas/config.schema.json"
 README_PATH = "config/README.md"
 TABLES_PATH = "docs/tables.md"
+PAPER_PATH = "workflow/report/paper.yaml"
+ROOT = Path(__file__).parents[2]
+"""The checkout that the presets are read from."""
 _HEAD = (
     "| column | type | unit | allowed | null | meaning |",
     "| --- | --- | --- | --- | --- | --- |",
@@ -137,7 +141,17 @@ def texts() -> dict[str, str]:
         SCHEMA_PATH: schema_text(),
         README_PATH: readme_text(),
         TABLES_PATH: tables_text(),
+        PAPER_PATH: paper_text(),
     }
+
+
+def paper_text() -> str:
+    """The paper's preset in one piece, which captions compare with whatever config.yaml says."""
+    settings = read([ROOT / "config.yaml", ROOT / "config/paper.yaml"])
+    head = (
+        "# config/paper.yaml over config.yaml, as committed. Written by `python -m idpipe docs`.\n"
+    )
+    return head + yaml.safe_dump(settings, sort_keys=False, width=100)
 
 
 def stale(root: Path) -> list[str]:

@@ -3,7 +3,7 @@
 import gc
 import os
 import sys
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -16,6 +16,7 @@ from idpipe.config import load, source_key
 from idpipe.data_specs import SOURCES
 from idpipe.errors import ConfigError, IdpipeError
 from idpipe.figures import source
+from idpipe.figures.paper import category, subcategory
 from idpipe.figures.registry import FIGURES
 from idpipe.settings import read
 from idpipe.targets import ANALYSIS_FILES, Targets
@@ -161,6 +162,33 @@ def all_figure_files():
     return [TARGETS.figure_files(name) for name in names]
 
 
+def reported(paths, name):
+    """A figure's files; its PNG goes into the report."""
+    figure = FIGURES[name]
+    how = {
+        "caption": "../report/figure.rst",
+        "category": category(figure.section),
+        "subcategory": subcategory(figure.section),
+        # One label: the report takes a second with two values for a switch between files.
+        "labels": {"figure": f"{name}: {figure.title}"},
+    }
+    return [report(str(path), **how) if path.suffix == ".png" else str(path) for path in paths]
+
+
+@cache
+def paper_plan():
+    """The plan of config/paper.yaml, whatever config.yaml was changed to."""
+    return load(read([Path(workflow.basedir) / "workflow/report/paper.yaml"]))
+
+
+def caption(name):
+    """A figure's caption; workflow/report/figure.rst asks for it where a report is made."""
+    from idpipe import captions
+
+    stale = any(job.rule.name == name for job in workflow.dag.needrun_jobs())
+    return captions.caption(name, PLAN, paper_plan(), stale)
+
+
 def refusal(reasons):
     """An input function for what cannot be drawn; it is only called if one asks for it."""
 
@@ -244,6 +272,7 @@ def scorecard_params(wildcards):
         }
     )
 
+PROVENANCE = str(RESULTS / PLAN.config.run / "provenance.html")
 
 # What every script would import anew; a job then starts in tenths of a second.
 PRELOAD = [

@@ -1,6 +1,6 @@
 """Figures: each drawn from what its studies' cells came to; no other cell is trained for it."""
 
-FIGURE_FILES = {name: [str(path) for path in TARGETS.figure_files(name)] for name in FIGURES}
+FIGURE_FILES = {name: reported(TARGETS.figure_files(name), name) for name in FIGURES}
 
 for name in FIGURES:
 

@@ -120,9 +120,9 @@ def split(networks: Sequence[N], by: Sequence[str]) -> dict[tuple[Any, ...], lis
 def over(axis: str = "depth", *by: str) -> Choice:
     """One network per value of `axis`, in a group per combination of the columns `by`."""
 
-    def choose(study: str, networks: Sequence[Planned]) -> None:
-        for group in split(networks, by).values():
-            along(study, group, axis)
+    def choose(study: str, networks: Sequence[Planned]) -> list[Planned]:
+        groups = split(networks, by).values()
+        return [network for group in groups for network in along(study, group, axis)]
 
     return choose
 
@@ -219,6 +219,22 @@ def each(check: Callable[[str, str, Cell], None]) -> Choice:
 def coded(choose: Callable[..., list[Planned]], number: int) -> Choice:
     """One network per code among those of `of_images` or `of_image` for a number."""
     return lambda study, networks: by_code(study, choose(study, networks, number))
+
+
+def taken(shown: Shown, networks: Sequence[Planned]) -> list[Planned]:
+    """The networks that all choices of a figure take of a study's, in the study's order.
+
+    Raises FigureError where the figure has no place for them.
+    """
+    kept = list(networks)
+    for choose in shown.choices:
+        found = choose(shown.study, networks)
+        if isinstance(found, Mapping):
+            found = list(found.values())
+        if isinstance(found, Sequence):
+            ids = {network.cell_id for network in found}
+            kept = [network for network in kept if network.cell_id in ids]
+    return kept
 
 
 def problems(

@@ -156,7 +156,7 @@ FIGURES: dict[str, Figure] = {
             "heatmaps",
             _also(_FCN, on_one_image),
             False,
-            "E",
+            "E.3",
             "Correlation of ReLU and linear FCNs",
         ),
         Figure(
