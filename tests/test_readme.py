@@ -46,7 +46,7 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_readme_has_the_commands_we_look_for():
     assert {"make figures", "make test"} <= set(COMMANDS)
-    assert len(COMMANDS) >= 10
+    assert len(COMMANDS) >= 10 and REPORTS
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
@@ -55,11 +55,28 @@ def test_make(command):
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("snakemake ")])
+RUNS = [c for c in COMMANDS if c.startswith("snakemake ") and "--report" not in c]
+REPORTS = [c for c in COMMANDS if c.startswith("snakemake ") and "--report" in c]
+
+
+@pytest.mark.parametrize("command", RUNS)
 def test_snakemake_plans_it(command, folder):
     result = run([*shlex.split(command), "--dry-run"], folder)
     assert result.returncode == 0, result.stdout + result.stderr
     assert re.search(r"^train +[1-9]", result.stdout, re.M)
+
+
+@pytest.mark.parametrize("command", REPORTS)
+def test_snakemake_reports_what_was_run(command, tmp_path):
+    settings = tiny()
+    settings["studies"] = {"fcn_relu_depth": settings["studies"]["fcn_relu_depth"]}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
+    for name in ("Snakefile", "workflow", "profiles"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    for line in ("snakemake --cores 2 all_figures", command):
+        result = run(shlex.split(line), tmp_path)
+        assert result.returncode == 0, result.stdout + result.stderr
+    assert "fig34: MSE of ReLU FCNs" in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("python ")])

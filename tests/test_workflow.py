@@ -1,5 +1,7 @@
 """Real Snakemake runs of a tiny configuration, in a folder of their own."""
 
+import base64
+import html
 import json
 import os
 import re
@@ -7,8 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections import Counter
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +25,7 @@ from test_queries import assert_types_as_documented, documented, files
 from idpipe import costs, devices
 from idpipe.checkpoints import SECONDS
 from idpipe.config import load
+from idpipe.figures.paper import SHOWS, category, subcategory
 from idpipe.figures.registry import FIGURES
 from idpipe.worker import ADDRESS
 
@@ -159,6 +164,101 @@ def test_ctrl_c_ends_a_run_after_its_training_is_saved(tmp_path):
     assert "ended by SIGINT, saved at step" in said
     (log,) = (tmp_path / "results/logs/train").iterdir()
     assert "saved at step" in log.read_text() and "in the worker" in log.read_text()
+
+
+def told(page: str, name: str) -> dict:
+    """What a report's page holds under a name."""
+    script = rf'<script id="{name}">\s*var \w+ = (.*?);\s*</script>'
+    return json.loads(re.search(script, page, re.S)[1])
+
+
+def captions(page: str) -> dict[str, str]:
+    """File name -> its caption as plain text, of a report."""
+    return {
+        Path(path).name: " ".join(html.unescape(re.sub("<[^>]+>", "", entry["caption"])).split())
+        for path, entry in told(page, "results").items()
+    }
+
+
+@pytest.fixture(scope="module")
+def page(done, tmp_path_factory) -> str:
+    """The report of that folder."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    result = snakemake(done, tiny(), "all_figures", "--report", str(path))
+    assert result.returncode == 0, result.stdout + result.stderr
+    return path.read_text()
+
+
+def test_the_report_has_every_figure_in_its_section(done, page):
+    found = {Path(path): entry for path, entry in told(page, "results").items()}
+    figures = {path.stem: entry for path, entry in found.items() if path.suffix == ".png"}
+    drawn = {path.stem for path in (done / "results/tiny/figures").glob("*.png")}
+    assert set(figures) == drawn and len(drawn) > 20
+    assert {path.name for path in found} == {f"{name}.png" for name in drawn} | {"provenance.html"}
+    categories = told(page, "categories")
+    for name, entry in figures.items():
+        figure = FIGURES[name]
+        assert entry["labels"] == {"figure": f"{name}: {figure.title}"}
+        path = f"results/tiny/figures/{name}.png"
+        assert path in categories[category(figure.section)][subcategory(figure.section) or "Other"]
+        content = base64.b64decode(entry["data_uri"].partition("base64,")[2])
+        assert content == (done / path).read_bytes()
+
+
+def test_the_reports_captions_are_of_this_run(page):
+    found = captions(page)
+    for name in (name for name in FIGURES if f"{name}.png" in found):
+        assert " ".join(SHOWS[name].split()) in found[f"{name}.png"], name
+        assert "Out of date" not in found[f"{name}.png"]
+    for part in (
+        "3 instead of 128 channels",
+        "50 instead of 2,000,000 steps",
+        "2 times, with other",
+    ):
+        assert part in found["fig03.png"]
+    assert "fcn_linear_depth: linear FCNs of 1 and 2 layers, 16 hidden units" in found["fig02.png"]
+    ended = re.search(r"How it ended: (.*)\.", found["fig03.png"])[1]
+    assert sum(map(int, re.findall(r"\d+", ended))) == 2 * 2
+
+
+def test_the_report_has_run_times_and_provenance(done, page):
+    ran = Counter(job["rule"] for job in told(page, "runtimes")["data"]["values"])
+    assert ran["train"] == 6 and ran["fig03"] == 1
+    entry = told(page, "results")["results/tiny/provenance.html"]
+    text = base64.b64decode(entry["data_uri"].partition("base64,")[2]).decode()
+    assert text == (done / "results/tiny/provenance.html").read_text()
+    for part in ("run: tiny", f"<th>snakemake</th><td>{version('snakemake')}<", "max_steps: 50"):
+        assert part in text
+    assert told(page, "categories")["Provenance"] == {"Other": ["results/tiny/provenance.html"]}
+    assert 'run <tt class=\\"docutils literal\\">tiny</tt>' in page
+
+
+def test_the_report_needs_no_network(page):
+    assert not re.search(r"<script[^>]+src=|<link[ >]|<iframe|@import", page)
+
+
+def test_the_report_as_an_archive(done, tmp_path):
+    result = snakemake(done, tiny(), "all_figures", "--report", str(tmp_path / "report.zip"))
+    assert result.returncode == 0, result.stdout + result.stderr
+    with zipfile.ZipFile(tmp_path / "report.zip") as archive:
+        results = told(archive.read("report/report.html").decode(), "results")
+        for path, entry in results.items():
+            assert archive.read(f"report/{entry['data_uri']}") == (done / path).read_bytes()
+
+
+def test_a_report_marks_figures_that_a_change_has_outdated(done, tmp_path):
+    path, settings = tmp_path / "report.html", tiny(figures={"dpi": 90})
+    before = contents(done)
+    result = snakemake(done, settings, "all_figures", "--report", str(path))
+    assert result.returncode == 0, result.stdout + result.stderr
+    found = captions(path.read_text())
+    assert all(text.startswith("Out of date") for name, text in found.items() if name[-3:] == "png")
+    assert contents(done) == before
+
+
+def contents(folder: Path) -> dict[Path, int]:
+    """Date of every result."""
+    return {path: path.stat().st_mtime_ns for path in (folder / "results").rglob("*.*")}
 
 
 def test_a_second_run_has_nothing_to_do(done):

@@ -39,14 +39,14 @@ NAMES = {
     "optimizer.name": "optimizer {}",
     "optimizer.lr": "learning rate {}",
     "optimizer.momentum": "momentum {}",
-    "schedule.milestones": "rate lowered {}",
+    "schedule.milestones": "learning rate lowered {}",
     "schedule.factor": "rate lowered by a factor of {}",
     "max_steps": "{} steps at most",
     "batch_size": "{} images a step",
     "init": "initialization {}",
     "train_layers": "{} layers trained",
 }
-"""Key of a cell -> how its values are told; others by their key."""
+"""Key of a cell -> how its values are told, in this order; others after them, by their key."""
 PROBES = {
     "unseen": "{} unseen images",
     "out_of_domain": "{} images of another source",
@@ -167,7 +167,7 @@ def _compared(arch: str, ours: Sequence[Settings], paper: Sequence[Settings]) ->
         return
     if _values(ours, "data.source") != _values(paper, "data.source"):
         ours, paper = _by_class(ours), _by_class(paper)
-    for key in dict.fromkeys(key for cell in [*paper, *ours] for key in cell):
+    for key in dict.fromkeys([*NAMES, *(key for cell in [*paper, *ours] for key in cell)]):
         mine, theirs = _values(ours, key), _values(paper, key)
         if set(mine) != set(theirs) and mine and theirs:
             form = NAMES.get(key, f"{key} {{}}").replace("{width}", WIDTHS[arch])

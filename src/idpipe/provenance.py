@@ -19,6 +19,8 @@ from idpipe.jobs import COMMIT
 from idpipe.store import Layout
 
 PACKAGES = ("idpipe", "torch", "snakemake", "numpy", "pandas", "matplotlib")
+TOLD = ("device", "machine", "commit")
+"""What a cell's status says beside the versions; older ones have not all of it."""
 STYLE = (
     "body{font:14px/1.5 sans-serif;margin:1.5em;max-width:60em}"
     "table{border-collapse:collapse}td,th{text-align:left;padding:.15em 1em .15em 0;"
@@ -54,15 +56,13 @@ def page(plan: Plan, told: Sequence[Mapping[str, Any]]) -> str:
 
 def trained(told: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """What the cells were trained with; where they differ, how many with each."""
-    names = dict.fromkeys(name for status in told for name in status["versions"])
-    versions = {name: _counted(status["versions"].get(name) for status in told) for name in names}
+    versions = [status.get("versions", {}) for status in told]
+    names = dict.fromkeys(name for one in versions for name in one)
     return {
         "cells": f"{len(told):,}",
         "time": f"{sum(status['seconds'] for status in told) / 3600:.2f} hours, over all cells",
-        "device": _counted(status["device"] for status in told),
-        "machine": _counted(status["machine"] for status in told),
-        "commit": _counted(status["commit"] for status in told),
-        **versions,
+        **{key: _counted(status.get(key) for status in told) for key in TOLD},
+        **{name: _counted(one.get(name) for one in versions) for name in names},
     }
 
 

@@ -272,6 +272,7 @@ def scorecard_params(wildcards):
         }
     )
 
+
 PROVENANCE = str(RESULTS / PLAN.config.run / "provenance.html")
 
 # What every script would import anew; a job then starts in tenths of a second.
