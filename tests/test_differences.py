@@ -120,7 +120,10 @@ def test_probes_are_compared_where_the_figure_shows_them():
         "probes: patterns gradient, checkerboard, stripes, circle and noise left out"
     ]
     assert "input sizes 7 added" in of_probes(FIGURES["fig06"], ours, paper)[0]
-    assert of_probes(FIGURES["fig05"], ours, paper) == []
+    assert of_probes(FIGURES["fig16"], ours, paper) == of_probes(FIGURES["fig03"], ours, paper)
+    assert (
+        of_probes(FIGURES["fig05"], ours, paper) == of_probes(FIGURES["fig19"], ours, paper) == []
+    )
     assert of_probes(FIGURES["table1"], ours, paper) == []
 
 

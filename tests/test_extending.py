@@ -64,6 +64,14 @@ def test_what_the_guide_adds_trains_and_draws(extended):
         *["--configfile", "config/mine.yaml"],
     )
     (extended / "results/mine/figures/bottleneck.png").stat()
+    run(
+        extended,
+        *["snakemake", "bottleneck", "--report", "results/report.html"],
+        *["--configfile", "config/mine.yaml"],
+    )
+    report = (extended / "results/report.html").read_text()
+    for part in ("Other figures", "bottleneck networks of 4 layers, 32 units", "no such study"):
+        assert part in report
     metrics = pd.concat(
         pd.read_parquet(path) for path in extended.glob("results/cells/*/eval-*/metrics.parquet")
     )

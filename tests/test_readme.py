@@ -76,7 +76,7 @@ def test_snakemake_reports_what_was_run(command, tmp_path):
     for line in ("snakemake --cores 2 all_figures", command):
         result = run(shlex.split(line), tmp_path)
         assert result.returncode == 0, result.stdout + result.stderr
-    assert "fig34: MSE of ReLU FCNs" in (tmp_path / "report.html").read_text()
+    assert "fig34: MSE of ReLU FCNs" in (tmp_path / "results/report.html").read_text()
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("python ")])

@@ -60,6 +60,8 @@ PROBES = {
 }
 IMAGES = ("unseen", "out_of_domain", "out_of_domain_source", "patterns", "blend")
 CLASSIFIER = ("classifier_train_per_class", "classifier_test_per_class")
+VIEWS = ("layerviews", "upper")
+"""Modules of figures that show what layers make of probes, and no predictions."""
 CORRELATED = ("rho", "n_per_rho", "noise", "correlation")
 
 Settings = dict[str, Any]
@@ -107,17 +109,28 @@ def of_study(ours: Sequence[Cell], paper: Sequence[Cell] | None) -> list[str]:
         pair = [[cell for cell in cells if cell["net.arch"] == arch] for cells in (mine, theirs)]
         for part in _compared(arch, *pair):
             parts.setdefault(part, []).append(arch)
-    lines = ["; ".join(part for part, archs in parts.items() if archs == kinds)]
-    for arch in kinds if len(kinds) > 1 else ():
-        own = "; ".join(part for part, archs in parts.items() if archs == [arch])
-        lines.append(own and f"{KINDS[arch]}: {own}")
-    return list(filter(None, lines)) or ["the same settings in other combinations"]
+    lines: dict[str, list[str]] = {}
+    for part, archs in parts.items():
+        where = "" if archs == kinds else f"{listing(map(kind, archs))}: "
+        lines.setdefault(where, []).append(part)
+    told = [f"{where}{'; '.join(lines[where])}" for where in sorted(lines, key=bool)]
+    return told or ["the same settings in other combinations"]
+
+
+def kind(arch: str) -> str:
+    """What networks of an architecture are called."""
+    return KINDS.get(arch, f"{arch} networks")
+
+
+def unit(arch: str) -> str:
+    """What their width counts."""
+    return WIDTHS.get(arch, "units")
 
 
 def of_probes(figure: Figure, ours: ProbeSpec, paper: ProbeSpec) -> list[str]:
     """How the probes that a figure shows differ from the paper's preset; a line, or none."""
     keys: list[str] = []
-    if figure.images or "layers" in figure.analyses:
+    if figure.images or figure.module in VIEWS:
         keys += IMAGES
     if any(name.startswith("classifier") for name in (*figure.analyses, *figure.deepest)):
         keys += CLASSIFIER
@@ -170,7 +183,7 @@ def _compared(arch: str, ours: Sequence[Settings], paper: Sequence[Settings]) ->
     for key in dict.fromkeys([*NAMES, *(key for cell in [*paper, *ours] for key in cell)]):
         mine, theirs = _values(ours, key), _values(paper, key)
         if set(mine) != set(theirs) and mine and theirs:
-            form = NAMES.get(key, f"{key} {{}}").replace("{width}", WIDTHS[arch])
+            form = NAMES.get(key, f"{key} {{}}").replace("{width}", unit(arch))
             yield _instead(form, mine, theirs)
 
 
@@ -220,7 +233,7 @@ def listing(values: Iterable[str]) -> str:
 
 def _said(key: str, value: object) -> str:
     tell: Callable[[Any], str] | None = {
-        "data.source": lambda name: SOURCES[name],
+        "data.source": source_name,
         "schedule.milestones": lambda shares: _stages(shares),
         "net.kernel": lambda side: f"{side} × {side}",
     }.get(key)
@@ -230,4 +243,9 @@ def _said(key: str, value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def source_name(source: str) -> str:
+    """What a data source is called."""
+    return SOURCES.get(source, source)
