@@ -34,7 +34,19 @@ rule scorecard:
             for table in ["cells", "studies", "metrics", "layers", "evidence"]
         ],
     output:
-        TARGETS.scorecard_files,
+        [
+            (
+                report(
+                    path,
+                    caption="../report/scorecard.rst",
+                    category="0 Scorecard",
+                    labels={"scorecard": "Which claims hold"},
+                )
+                if str(path).endswith(".html")
+                else path
+            )
+            for path in TARGETS.scorecard_files
+        ],
     log:
         RESULTS / PLAN.config.run / "logs/scorecard.log",
     threads: JOB_THREADS
