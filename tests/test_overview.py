@@ -83,6 +83,11 @@ class TestSummary:
             "Failed: fig03, train cell-2. The same command goes on from what is there.",
         ]
 
+    def test_passes_over_what_is_damaged_or_not_there(self, tmp_path):
+        (tmp_path / "cell-0").mkdir()
+        (tmp_path / "cell-0/status.json").write_text("{")
+        assert len(of().summary(tmp_path / "run", tmp_path).splitlines()) == 1
+
     def test_fits_a_screen(self, tmp_path):
         many = {n: Work("train", f"cell-{n}", 1.0) for n in range(500)}
         for work in many.values():

@@ -133,10 +133,11 @@ def _lost(cells: Path, names: Sequence[str]) -> list[str]:
     """A line for each way in which replicates of these cells ended without convergence."""
     found: dict[str, list[str]] = {status: [] for status in LOST}
     for name in dict.fromkeys(names):
-        path = cells / name / "status.json"
-        if not path.is_file():
-            continue
-        count = Counter(one["status"] for one in store.read_json(path)["replicates"])
+        try:
+            told = store.read_json(cells / name / "status.json")["replicates"]
+        except IdpipeError:
+            continue  # not trained yet, or damaged: `idpipe verify` says which
+        count = Counter(one["status"] for one in told)
         for status, lost in found.items():
             if count[status]:
                 lost.append(f"{name} ({count[status]} of {count.total()})")
