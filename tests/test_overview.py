@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import time
@@ -55,6 +56,7 @@ class TestLine:
         said = []
         of({5: TO_DO[5]}).watch(said.append, 0.02)
         of().watch(said.append, 0.0)
+        of().watch(said.append, math.inf)
         time.sleep(0.1)
         assert said == []
 

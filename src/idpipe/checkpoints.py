@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import shutil
 import signal
@@ -29,10 +28,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from idpipe import nets, optim, store
+from idpipe import environment, nets, optim, store
 from idpipe.cells import Cell
 from idpipe.engine import Outcome, State, Training
-from idpipe.errors import IdpipeError, StoreError
+from idpipe.errors import StoreError
 from idpipe.history import History
 
 FORMAT = 2
@@ -56,14 +55,7 @@ HISTORY = {
 
 def seconds_between() -> float:
     """Seconds between checkpoints, as the environment says. Raises IdpipeError on no number."""
-    text = os.environ.get(SECONDS, str(USUAL_SECONDS))
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if seconds >= 0:
-        return seconds
-    raise IdpipeError(f"{SECONDS}={text}: must be a number of seconds, at least 0")
+    return environment.seconds(SECONDS, USUAL_SECONDS)
 
 
 class Checkpoint:

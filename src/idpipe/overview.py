@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import math
 import threading
 import time
 from collections import Counter
@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from idpipe import store
+from idpipe import environment, store
 from idpipe.errors import IdpipeError
 
 PROGRESS = "IDPIPE_PROGRESS"
@@ -32,14 +32,7 @@ class Work(NamedTuple):
 
 def interval() -> float:
     """Seconds between two lines, as the environment says. Raises IdpipeError on no number."""
-    text = os.environ.get(PROGRESS, str(USUAL_SECONDS))
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if seconds >= 0:
-        return seconds
-    raise IdpipeError(f"{PROGRESS}={text}: must be a number of seconds, 0 for no lines")
+    return environment.seconds(PROGRESS, USUAL_SECONDS)
 
 
 class Overview:
@@ -65,7 +58,7 @@ class Overview:
 
     def watch(self, say: Callable[[str], object], seconds: float) -> None:
         """Say a line every so many seconds, from a thread that ends with the process."""
-        if seconds and any(work.rule == "train" for work in self.to_do.values()):
+        if 0 < seconds < math.inf and any(work.rule == "train" for work in self.to_do.values()):
             threading.Thread(target=self._watch, args=[say, seconds], daemon=True).start()
 
     def _watch(self, say: Callable[[str], object], seconds: float) -> None:
