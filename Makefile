@@ -58,7 +58,7 @@ format: $(STAMP) ## format the code and mend what lint can mend
 lock: ## resolve pyproject.toml into requirements.lock (ARGS=--upgrade: newest versions)
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
 	$(PYTHON) -m venv "$$dir" && "$$dir/bin/pip" install --quiet uv && \
-	printf '%s\n' $(PINS) setuptools | "$$dir/bin/uv" pip compile --quiet pyproject.toml - \
+	printf '%s\n' $(PINS) setuptools hatchling | "$$dir/bin/uv" pip compile --quiet pyproject.toml - \
 	  --extra slurm --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --output-file requirements.lock $(ARGS)
 
@@ -66,8 +66,9 @@ clean-venv: ## remove .venv
 	rm -rf $(VENV)
 
 # BUSY outlives an install that was cut short; then nothing in .venv can be trusted.
-# setuptools goes first, for without build isolation the one locked package that has no wheel, and
-# the project, are built by the locked setuptools and not by whichever is newest that day.
+# setuptools goes first, for without build isolation the one locked package that has no wheel is
+# built by the locked setuptools and not by whichever is newest that day; the project, last, is
+# built by the locked hatchling.
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	{ echo 'idpipe needs Python 3.11 or later. Name one: make PYTHON=python3.12 ...' >&2; exit 1; }

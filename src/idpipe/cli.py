@@ -1,15 +1,16 @@
-"""The command line: check a configuration, list its cells and costs, train them, write docs."""
+"""The command line: begin a project, check and price a configuration, train its cells, and more."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from idpipe import devices, forecast
+from idpipe import devices, forecast, project
 from idpipe.config import Plan, load
 from idpipe.devices import Device
 from idpipe.errors import IdpipeError
@@ -29,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="idpipe", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    init = commands.add_parser("init", help="lay down what Snakemake runs from, in a folder")
+    init.add_argument("folder", metavar="DIR", type=Path, help="made if it is not there")
+    init.set_defaults(run=_init)
     check = commands.add_parser("check", help="check a configuration and count what it asks for")
     check.set_defaults(run=_check)
     cells = commands.add_parser("cells", help="list the cells: study, id, parameters")
@@ -64,6 +68,13 @@ def _parser() -> argparse.ArgumentParser:
     docs = commands.add_parser("docs", help="write the generated pages and the JSON schema")
     docs.set_defaults(run=_docs)
     return parser
+
+
+def _init(parsed: argparse.Namespace) -> None:
+    project.lay_down(parsed.folder)
+    print(f"{parsed.folder} is ready. Try that all works, in about two minutes:")
+    print(f"  cd {shlex.quote(str(parsed.folder))}")
+    print("  snakemake --cores 2 all_figures --configfile config/smoke.yaml")
 
 
 def _plan(parsed: argparse.Namespace) -> Plan:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from idpipe import store
+from idpipe import project, store
 from idpipe.cells import Cell, canonical_json
 from idpipe.config import Config, load
 from idpipe.explain import allowed, annotation_of, key_paths, keys_of, models_in
@@ -29,8 +29,6 @@ SCHEMA_PATH = "workflow/schemas/config.schema.json"
 README_PATH = "config/README.md"
 TABLES_PATH = "docs/tables.md"
 PAPER_PATH = "workflow/report/paper.yaml"
-ROOT = Path(__file__).parents[2]
-"""The checkout that the presets are read from."""
 _HEAD = (
     "| column | type | unit | allowed | null | meaning |",
     "| --- | --- | --- | --- | --- | --- |",
@@ -147,7 +145,7 @@ def texts() -> dict[str, str]:
 
 def paper_text() -> str:
     """The paper's preset in one piece, which captions compare with whatever config.yaml says."""
-    settings = read([ROOT / "config.yaml", ROOT / "config/paper.yaml"])
+    settings = read([project.root() / name for name in ("config.yaml", "config/paper.yaml")])
     head = (
         "# config/paper.yaml over config.yaml, as committed. Written by `python -m idpipe docs`.\n"
     )

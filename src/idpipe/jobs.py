@@ -30,6 +30,7 @@ from idpipe import (
     layerwise,
     nets,
     probes,
+    project,
     store,
     tables,
 )
@@ -185,6 +186,8 @@ def _summary(outcome: Outcome) -> dict[str, object]:
 
 def _commit() -> str | None:
     """The commit of this code where it runs from a git checkout, with `+` if it was edited."""
+    if project.PACKAGED.is_dir():  # installed, perhaps inside a checkout of something else
+        return None
     folder = Path(__file__).parent
     try:
         ask = ["git", "-C", str(folder), "describe", "--always", "--dirty=+", "--abbrev=40"]
