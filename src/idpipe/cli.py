@@ -33,6 +33,8 @@ def _parser() -> argparse.ArgumentParser:
     init = commands.add_parser("init", help="lay down what Snakemake runs from, in a folder")
     init.add_argument("folder", metavar="DIR", type=Path, help="made if it is not there")
     init.set_defaults(run=_init)
+    doctor = commands.add_parser("doctor", help="say whether this machine is ready for a run")
+    doctor.set_defaults(run=_doctor)
     check = commands.add_parser("check", help="check a configuration and count what it asks for")
     check.set_defaults(run=_check)
     cells = commands.add_parser("cells", help="list the cells: study, id, parameters")
@@ -58,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     gc = commands.add_parser("gc", help="list what no configured run refers to, or delete it")
     gc.add_argument("--yes", action="store_true", help="delete it")
     gc.set_defaults(run=_gc)
-    for command in (check, cells, plan, train, verify, gc):
+    for command in (doctor, check, cells, plan, train, verify, gc):
         command.add_argument(
             "--configfile", action="append", default=[], help="over config.yaml; may be repeated"
         )
@@ -75,6 +77,18 @@ def _init(parsed: argparse.Namespace) -> None:
     print(f"{parsed.folder} is ready. Try that all works, in about two minutes:")
     print(f"  cd {shlex.quote(str(parsed.folder))}")
     print("  snakemake --cores 2 all_figures --configfile config/smoke.yaml")
+
+
+def _doctor(parsed: argparse.Namespace) -> None:
+    from idpipe import doctor
+
+    failed = []
+    for finding in doctor.findings(parsed.configfile, parsed.set):
+        _show(finding.line())
+        failed += [finding.name] if finding.mark == "FAIL" else []
+    if failed:
+        raise IdpipeError(f"no run works here before this is mended: {', '.join(failed)}")
+    _show("All that a run needs is there.")
 
 
 def _plan(parsed: argparse.Namespace) -> Plan:

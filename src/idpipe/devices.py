@@ -115,7 +115,7 @@ def uncalibrated() -> Device:
 
 def machine() -> str:
     """Processor and GPUs of this machine, as the operating system names them."""
-    gpus = [] if os.environ.get("CUDA_VISIBLE_DEVICES") == "" else _gpus()
+    gpus = [] if os.environ.get("CUDA_VISIBLE_DEVICES") == "" else nvidia_gpus()
     return ", ".join([_processor(), *gpus])
 
 
@@ -127,7 +127,8 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _gpus() -> list[str]:
+def nvidia_gpus() -> list[str]:
+    """GPUs that the operating system's NVIDIA driver names."""
     found = []
     for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         with suppress(OSError):

@@ -63,12 +63,15 @@ def fashion_mnist(request: Request) -> Loaded:
 
 def _idx_source(request: Request, dataset: str) -> Loaded:
     folder = request.root / dataset / "raw"
-    missing = [n for n in OFFICIAL_MNIST if not any(p.is_file() for p in _idx_paths(folder, n))]
-    if missing:
+    if not _idx_there(folder):
         _fetch(request, dataset, folder)
     official = OFFICIAL_MNIST if dataset == "MNIST" else {}
     train, test = (_idx_split(folder, part, official) for part in ("train", "t10k"))
     return Loaded(train, test, str(folder))
+
+
+def _idx_there(folder: Path) -> bool:
+    return all(any(path.is_file() for path in _idx_paths(folder, n)) for n in OFFICIAL_MNIST)
 
 
 def _idx_paths(folder: Path, name: str) -> tuple[Path, Path]:
@@ -136,14 +139,9 @@ def cifar10(request: Request) -> Loaded:
     from torchvision.datasets import CIFAR10
 
     folder = request.root / CIFAR10.base_folder
-    files = [
-        *CIFAR10.train_list,
-        *CIFAR10.test_list,
-        [CIFAR10.meta["filename"], CIFAR10.meta["md5"]],
-    ]
-    if not all((folder / name).is_file() for name, _ in files):
+    if not _batches_there(folder):
         _fetch(request, "CIFAR10", folder)
-    for name, md5 in files:
+    for name, md5 in _batches():
         if hashlib.md5((folder / name).read_bytes()).hexdigest() != md5:
             damaged(folder / name, "has not the MD5 that torchvision knows it by")
     train, test = (
@@ -151,6 +149,18 @@ def cifar10(request: Request) -> Loaded:
         for batches in (CIFAR10.train_list, CIFAR10.test_list)
     )
     return Loaded(train, test, str(folder))
+
+
+def _batches() -> list[Sequence[str]]:
+    """Name and MD5 of each of CIFAR-10's files."""
+    from torchvision.datasets import CIFAR10
+
+    meta = [CIFAR10.meta["filename"], CIFAR10.meta["md5"]]
+    return [*CIFAR10.train_list, *CIFAR10.test_list, meta]
+
+
+def _batches_there(folder: Path) -> bool:
+    return all((folder / name).is_file() for name, _ in _batches())
 
 
 def _cifar_split(batches: Sequence[Path]) -> Split:
@@ -186,6 +196,32 @@ class _Plain(pickle.Unpickler):
         if (module, name) not in self.NAMES:
             raise pickle.UnpicklingError(f"holds {module}.{name}, and not arrays alone")
         return super().find_class(module, name)
+
+
+# --- before anything is read -------------------------------------------------------------------
+
+
+DATASETS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10"}
+"""Source -> torchvision's name for it."""
+
+
+def there(source: str, root: Path) -> bool:
+    """Whether a folder of torchvision's data sets has all files of a source."""
+    from torchvision.datasets import CIFAR10
+
+    if source == "cifar10":
+        return _batches_there(root / CIFAR10.base_folder)
+    return _idx_there(root / DATASETS[source] / "raw")
+
+
+def addresses(source: str) -> list[str]:
+    """Where torchvision downloads a source from; any of them will do."""
+    from torchvision import datasets
+
+    if source == "cifar10":
+        return [datasets.CIFAR10.url]
+    kind = getattr(datasets, DATASETS[source])
+    return [f"{mirror}{kind.resources[0][0]}" for mirror in kind.mirrors]
 
 
 # --- download --------------------------------------------------------------------------------

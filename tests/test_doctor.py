@@ -1,0 +1,258 @@
+"""`idpipe doctor` on this machine, and on machines where something is amiss."""
+
+import functools
+import http.server
+import os
+import shlex
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import yaml
+from test_faults import mounted
+
+from idpipe import doctor, project
+from idpipe.cli import main
+from idpipe.doctor import Finding
+
+CONFIG = {
+    "run": "tiny",
+    "defaults": {"replicates": 1, "max_steps": 20},
+    "studies": {"a": {"base": {"net": {"arch": "fcn", "width": 5, "depth": 2}}}},
+}
+STOCK = ("mnist", "fashion_mnist", "cifar10")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder: a project, of one tiny cell."""
+    project.lay_down(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("IDPIPE_DATA", raising=False)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+    return tmp_path
+
+
+def found(*settings: str) -> dict[str, Finding]:
+    """All findings by name; nothing is asked of the network."""
+    return {f.name: f for f in doctor.findings([], ["data.download=false", *settings])}
+
+
+def test_a_machine_that_can_run_is_told_so(folder, capsys):
+    main(["doctor", "--set", "data.download=false"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "All that a run needs is there."
+    assert all(line[:6] in ("ok    ", "note  ") for line in lines[:-1])
+    told = {line[6:19].strip(): line for line in lines[:-1]}
+    assert told["configuration"].endswith("run tiny: 1 studies, 1 cells")
+    usable = len(os.sched_getaffinity(0))
+    assert told["CPU"].endswith(f"{usable} of {os.cpu_count()} threads usable: --cores {usable}")
+    assert {"python", "packages", "folder", "GPU", "memory", "disk", "images", "SLURM"} < set(told)
+    assert all(name in told for name in STOCK)
+
+
+def test_what_fails_is_named_at_the_end_and_exits_with_1(folder, capsys):
+    (folder / "Snakefile").unlink()
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", "--set", "data.source=mnist", "--set", "data.download=false"])
+    assert str(ended.value).endswith("before this is mended: folder, mnist, fashion_mnist")
+    failing = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL")]
+    assert len(failing) == 3
+    assert "has no Snakefile: go to the folder of the Snakefile" in failing[0]
+
+
+def test_the_exit_status_of_the_command(tmp_path):
+    line = [sys.executable, "-m", "idpipe", "doctor", "--set", "data.download=false"]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "FAIL  configuration  refused: config.yaml: cannot be read" in done.stdout
+    assert done.stderr == (
+        "idpipe: no run works here before this is mended: folder, configuration\n"
+    )
+
+
+def test_a_refused_configuration_is_one_line(folder):
+    refused = found("probes.n_per_rho=-1", "limits.nothing=1")["configuration"]
+    assert refused.mark == "FAIL"
+    assert "n_per_rho = -1" in refused.line() and "and 1 more" in refused.line()
+    assert "\n" not in refused.line()
+
+
+class TestPackages:
+    def test_another_version_and_a_missing_package_are_named(self, tmp_path, monkeypatch):
+        old = tmp_path / "pandas-2.0.dist-info"
+        old.mkdir()
+        (old / "METADATA").write_text("Metadata-Version: 2.1\nName: pandas\nVersion: 2.0\n")
+        ours = tmp_path / "idpipe-9.dist-info"
+        ours.mkdir()
+        needs = [
+            "pandas>=3,<4",
+            f"numpy>={version('numpy')}",
+            "no-such-package",
+            "none; extra=='x'",
+        ]
+        told = "".join(f"Requires-Dist: {need}\n" for need in needs)
+        head = "Metadata-Version: 2.1\nName: idpipe\nVersion: 9\nRequires-Python: >=3.99\n"
+        (ours / "METADATA").write_text(head + told)
+        monkeypatch.syspath_prepend(tmp_path)
+        packages = doctor.packages()
+        assert packages.found == "pandas 2.0, not <4,>=3; no-such-package is missing"
+        assert packages.mark == "FAIL" and "make clean-venv" in packages.line()
+        assert doctor.python().mark == "FAIL" and "needs >=3.99" in doctor.python().line()
+
+
+class TestMachine:
+    def test_a_cell_too_large_for_the_memory(self, folder):
+        vast = found("studies.a.base.net.width=100000000", "limits.memory_gib=100000")
+        assert vast["memory"].mark == vast["disk"].mark == "FAIL"
+        assert "net.width" in vast["memory"].advice
+        assert "`results`" in vast["disk"].advice
+
+    def test_free_memory_is_what_the_kernel_says(self):
+        told = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        total = int(told["MemTotal"].split()[0]) * 1024
+        assert 0 < doctor.free_memory() <= total
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            ("-o size=20m", "0.0 GiB free at"),
+            ("-o ro", "cannot be written (Read-only file system)"),
+        ],
+    )
+    def test_a_small_and_a_read_only_disk(self, folder, options, said):
+        (folder / "results").mkdir()
+        ask = shlex.join([sys.executable, "-m", "idpipe", "doctor", "--set", "data.download=false"])
+        script = f"cd {shlex.quote(str(folder))}; mount -t tmpfs {options} none results; {ask}"
+        told = mounted(folder / "results", script)
+        (disk,) = [line for line in told.splitlines() if line[6:].startswith("disk")]
+        assert disk.startswith("FAIL") and said in disk
+        assert "before this is mended: disk\n" in told
+
+    def test_cells_that_are_trained_need_no_more_room(self, folder):
+        before = found("studies.a.base.net.width=100000")["disk"].found
+        (cell,) = doctor.load(
+            doctor.read(["config.yaml"], ["studies.a.base.net.width=100000"])
+        ).cells
+        (folder / "results/cells" / cell).mkdir(parents=True)
+        after = found("studies.a.base.net.width=100000")["disk"].found
+        assert before.endswith("takes about 1.1") and after.endswith("takes about 0.5")
+
+
+@pytest.fixture
+def served(tmp_path_factory) -> Iterator[tuple[Path, str]]:
+    """A folder and the address it is served at."""
+    folder = tmp_path_factory.mktemp("served")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield folder, f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+class TestImages:
+    @pytest.fixture(autouse=True)
+    def mirrors(self, served, monkeypatch):
+        """MNIST is served, Fashion-MNIST is away, CIFAR-10's server cannot be reached."""
+        from torchvision import datasets
+
+        there, address = served
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        (there / datasets.MNIST.resources[0][0].rpartition("/")[2]).write_text("packed")
+        monkeypatch.setattr(datasets.MNIST, "mirrors", ["http://127.0.0.1:1/", address])
+        monkeypatch.setattr(datasets.FashionMNIST, "mirrors", [f"{address}nowhere/"])
+        monkeypatch.setattr(datasets.CIFAR10, "url", "http://127.0.0.1:1/cifar.tar.gz")
+
+    def ask(self, *settings: str) -> dict[str, Finding]:
+        return {f.name: f for f in doctor.findings([], settings) if f.name in STOCK}
+
+    def test_reachable_or_not(self, folder):
+        told = self.ask()
+        assert [told[name].mark for name in STOCK] == ["ok", "note", "note"]
+        assert told["mnist"].found.endswith("can be downloaded")
+        assert "cannot be downloaded (File not found)" in told["fashion_mnist"].found
+        assert "cannot be downloaded (Connection refused)" in told["cifar10"].found
+
+    def test_what_the_plan_reads_is_essential(self, folder):
+        told = self.ask("data.source=mnist")
+        assert [told[name].mark for name in STOCK] == ["ok", "FAIL", "note"]
+
+    def test_found_where_torchvision_puts_them(self, folder, monkeypatch):
+        from idpipe.sources.torchvision_sets import OFFICIAL_MNIST
+
+        raw = folder / "elsewhere/FashionMNIST/raw"
+        raw.mkdir(parents=True)
+        for name in OFFICIAL_MNIST:
+            (raw / f"{name}.gz").touch()
+        monkeypatch.setenv("IDPIPE_DATA", str(folder / "elsewhere"))
+        assert self.ask()["fashion_mnist"].line().endswith(f"found in {folder / 'elsewhere'}")
+
+    def test_prepared_before(self, folder):
+        (folder / "results/data/cifar10").mkdir(parents=True)
+        (folder / "results/data/cifar10/info.json").touch()
+        assert self.ask()["cifar10"].line().endswith("prepared in results/data/cifar10")
+
+    def test_a_silent_server_is_given_up(self, folder, monkeypatch):
+        import socket
+
+        from torchvision import datasets
+
+        monkeypatch.setattr(doctor, "NETWORK_SECONDS", 0.2)
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+            monkeypatch.setattr(datasets.CIFAR10, "url", address)
+            assert "timed out" in self.ask()["cifar10"].found
+
+    def test_images_of_the_user(self, folder):
+        from PIL import Image
+
+        (folder / "mine").mkdir()
+        Image.new("L", (30, 30), 100).save(folder / "mine/one.png")
+        told = found("data.source=image_folder", "data.folder=mine")
+        assert told["image_folder"].line().endswith("1 images in mine")
+
+
+class TestSlurm:
+    def command(self, folder: Path, script: str, monkeypatch) -> None:
+        """The one command on PATH is `sinfo`."""
+        path = folder / "bin/sinfo"
+        path.parent.mkdir()
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", str(path.parent))
+
+    def test_none(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert doctor.slurm().mark == "note"
+        assert "no sinfo on PATH" in doctor.slurm().line()
+
+    def test_partitions(self, tmp_path, monkeypatch):
+        self.command(tmp_path, "echo gpu*; echo cpu", monkeypatch)
+        assert doctor.slurm().line().endswith("partitions gpu*, cpu")
+
+    def test_one_that_fails_tells_its_last_line(self, tmp_path, monkeypatch):
+        self.command(tmp_path, "echo first >&2; echo last >&2; exit 1", monkeypatch)
+        assert "sinfo fails (last)" in doctor.slurm().line()
+
+    def test_no_plugin(self, tmp_path, monkeypatch):
+        self.command(tmp_path, "echo gpu", monkeypatch)
+        ours = tmp_path / "idpipe-9.dist-info"
+        ours.mkdir()
+        name = "snakemake-executor-plugin-slurm"
+        needs = f"Requires-Dist: {name}>=999; extra == 'slurm'\n"
+        head = "Metadata-Version: 2.1\nName: idpipe\nVersion: 9\n"
+        (ours / "METADATA").write_text(head + needs)
+        monkeypatch.syspath_prepend(tmp_path)
+        assert doctor.slurm().mark == "note"
+        assert "pip install 'idpipe[slurm]'" in doctor.slurm().line()
