@@ -1,0 +1,66 @@
+"""CITATION.cff, CHANGELOG.md, CONTRIBUTING.md and LICENSE against the rest of the repository."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import idpipe
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+
+
+def test_one_version_everywhere():
+    assert PROJECT["version"] == idpipe.__version__ == str(CITATION["version"])
+    assert PROJECT["version"] in CHANGELOG
+    headings = re.findall(r"^## \[(.+?)\]( - \d{4}-\d\d-\d\d)?$", CHANGELOG, re.M)
+    assert headings and headings[0][0] in ("Unreleased", PROJECT["version"])
+
+
+def test_one_license_and_the_same_authors_everywhere():
+    (authors,) = [author["name"] for author in PROJECT["authors"]]
+    assert CITATION["license"] == PROJECT["license"]
+    assert [author["name"] for author in CITATION["authors"]] == [authors]
+    assert re.search(rf"MIT License\n\nCopyright \(c\) \d+ {authors}\n", read("LICENSE"))
+
+
+def test_the_paper_is_cited():
+    (paper,) = CITATION["references"]
+    names = [author["family-names"] for author in paper["authors"]]
+    assert names == ["Zhang", "Bengio", "Hardt", "Mozer", "Singer"]
+    assert paper["title"] in " ".join(CITATION["abstract"].split())
+    assert paper["year"] == 2020
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+@pytest.mark.parametrize("page", ["CHANGELOG.md", "CONTRIBUTING.md"])
+def test_links_lead_to_files(page):
+    links = re.findall(r"\]\((?!http)([^)]+)\)", read(page))
+    assert links and [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_contributing_names_what_is_there():
+    targets = set(re.findall(r"^([a-z-]+):.*##", read("Makefile"), re.M))
+    assert set(re.findall(r"\bmake ([a-z]+)\b", CONTRIBUTING)) <= targets
+    named = re.findall(r"`((?:src|tests|workflow|config|profiles|\.ci)/[^`\s]*)`", CONTRIBUTING)
+    assert named and [path for path in named if not (ROOT / path).exists()] == []
+    assert re.search(r"^ENGINE_VERSION = ", read("src/idpipe/cells.py"), re.M)
+
+
+def test_the_changelog_lists_every_command(capsys):
+    from idpipe.cli import main
+
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    commands = re.findall(r"^    (\w+) +\w", capsys.readouterr().out, re.M)
+    assert len(commands) >= 9
+    assert [name for name in commands if f"`{name}`" not in CHANGELOG] == []
