@@ -172,3 +172,10 @@ class TestPaperPreset:
                     assert (cell.optimizer.lr, cell.optimizer.momentum) == (0.01, 0.9)
         assert {cell.net.activation for cell in plan.studies["fcn_linear_depth"]} == {"linear"}
         assert {cell.net.kernel for cell in plan.studies["cnn_depth"]} == {5}
+
+
+def test_the_page_of_concepts_gives_the_cells_of_its_example():
+    page = (ROOT / "docs/concepts.md").read_text()
+    settings = yaml.safe_load(re.search(r"```yaml\n(.*?)```", page, re.S)[1])
+    ids = re.search(r"```\n(cnn.*?)```", page, re.S)[1].split()
+    assert list(load(settings).cells) == ids

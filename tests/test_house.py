@@ -42,10 +42,13 @@ def read(name: str) -> str:
     return (ROOT / name).read_text()
 
 
-@pytest.mark.parametrize("page", ["CHANGELOG.md", "CONTRIBUTING.md"])
+PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: Path(page).name)
 def test_links_lead_to_files(page):
-    links = re.findall(r"\]\((?!http)([^)]+)\)", read(page))
-    assert links and [link for link in links if not (ROOT / link).exists()] == []
+    links = re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", (ROOT / page).read_text())
+    assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
 
 
 def test_contributing_names_what_is_there():
