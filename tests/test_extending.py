@@ -1,5 +1,6 @@
 """docs/extending.md, followed to the letter in a copy of the repository."""
 
+import json
 import os
 import re
 import shutil
@@ -60,23 +61,26 @@ def test_the_guide_has_an_edit_for_each_part():
 def test_what_the_guide_adds_trains_and_draws(extended):
     run(
         extended,
-        *["snakemake", "--cores", "2", "bottleneck"],
+        *["snakemake", "--cores", "2", "attention"],
         *["--configfile", "config/mine.yaml"],
     )
-    (extended / "results/mine/figures/bottleneck.png").stat()
+    (extended / "results/mine/figures/attention.png").stat()
     run(
         extended,
-        *["snakemake", "bottleneck", "--report", "results/report.html"],
+        *["snakemake", "attention", "--report", "results/report.html"],
         *["--configfile", "config/mine.yaml"],
     )
     report = (extended / "results/report.html").read_text()
-    for part in ("Other figures", "bottleneck networks of 4 layers, 32 units", "no such study"):
+    for part in ("Other figures", "attention networks of 1, 2 and 4 layers", "no such study"):
         assert part in report
     metrics = pd.concat(
         pd.read_parquet(path) for path in extended.glob("results/cells/*/eval-*/metrics.parquet")
     )
-    assert metrics["cell_id"].str.match(r"bottleneck-d04-h32-(4|16)-lecun_normal-adamw-").all()
+    assert metrics["cell_id"].str.match(r"attention-d0[124]-q16-lecun_normal-adamw-").all()
     assert "diagonal" in set(metrics["probe"])
+    told = [json.loads(path.read_text()) for path in extended.glob("results/cells/*/status.json")]
+    assert len(told) == 3
+    assert all(one["status"] == "converged" for cell in told for one in cell["replicates"])
 
 
 def test_the_generated_documents_know_it(extended):
