@@ -15,6 +15,8 @@ from idpipe.claims.asked import CELLS_OF
 from idpipe.config import load, source_key
 from idpipe.data_specs import SOURCES
 from idpipe.errors import ConfigError, IdpipeError
+from idpipe.explorer.axes import axes
+from idpipe.explorer.digest import digest as explorer_digest
 from idpipe.figures import source
 from idpipe.figures.paper import category, subcategory
 from idpipe.figures.registry import FIGURES
@@ -269,6 +271,34 @@ def scorecard_params(wildcards):
             "run": PLAN.config.run,
             "style": PLAN.config.figures.model_dump(mode="json"),
             "code": digest.scorecard(),
+        }
+    )
+
+
+def explorer_inputs(wildcards):
+    """What the explorer shows of every cell."""
+    found = [
+        path
+        for cell in PLAN.cells
+        for path in [
+            TARGETS.layout.cell(cell) / "cell.json",
+            TARGETS.layout.cell(cell) / "status.json",
+            TARGETS.evaluation(cell) / "predictions.npz",
+        ]
+    ]
+    return found + [TARGETS.evaluation(cell) / "layers.npz" for cell in TARGETS.analysed("layers")]
+
+
+def explorer_params(wildcards):
+    """How the explorer is drawn, and by which code, as JSON."""
+    return canonical_json(
+        {
+            "run": PLAN.config.run,
+            "style": PLAN.config.figures.model_dump(mode="json"),
+            "axes": {
+                study: [[a.key, a.values] for a in found] for study, found in axes(PLAN).items()
+            },
+            "code": explorer_digest(),
         }
     )
 

@@ -1,0 +1,22 @@
+"""Explorer: the whole run as one page, to look at any cell; it needs neither server nor network."""
+
+
+rule explorer:
+    input:
+        [TABLES / f"{table}.parquet" for table in ["cells", "metrics", "history", "layers"]],
+        explorer_inputs,
+        lambda wildcards: ancient(list(dict.fromkeys(map(TARGETS.probes, PLAN.cells)))),
+    output:
+        ensure(RESULTS / PLAN.config.run / "explorer.html", non_empty=True),
+    log:
+        RESULTS / PLAN.config.run / "logs/explorer.log",
+    threads: JOB_THREADS
+    resources:
+        runtime=lambda wildcards, attempt: attempt * 30,
+        mem_mb=3000,
+    params:
+        explorer=explorer_params,
+    message:
+        "putting {PLAN.config.run} on one page"
+    script:
+        "../scripts/explorer.py"

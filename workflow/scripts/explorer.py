@@ -1,0 +1,16 @@
+"""Put a run on one page."""
+
+from idpipe.worker import hand_over
+
+hand_over()
+
+from pathlib import Path
+
+from idpipe.config import load
+from idpipe.explorer import page
+from idpipe.logs import job
+from idpipe.settings import read
+
+with job("explorer", snakemake.log[0]):
+    plan = load(read([], snakemake_config=snakemake.config))
+    page.write(plan, Path(snakemake.output[0]))
