@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from benchmarks import agreement, classifier, convolution, engine, plan, scaling, workflow
+from benchmarks import (
+    agreement,
+    classifier,
+    convolution,
+    engine,
+    explorer,
+    plan,
+    scaling,
+    workflow,
+)
 from benchmarks.record import RESULTS
 from benchmarks.timing import Options
 from idpipe.errors import IdpipeError
@@ -42,6 +51,7 @@ TABLES: dict[str, Recorded] = {
     **BENCHMARKS,
     "plan": cast(Recorded, plan),
     "workflow": cast(Recorded, workflow),
+    "explorer": cast(Recorded, explorer),
 }
 
 PAGE = Path(__file__).parents[1] / "docs/performance.md"

@@ -12,7 +12,7 @@ import torch
 
 import idpipe.engine
 import idpipe.nets
-from benchmarks import documents, engine, timing, workflow
+from benchmarks import documents, engine, explorer, timing, workflow
 from benchmarks.__main__ import main
 from benchmarks.networks import Engine, image, living, measured_cell
 from benchmarks.record import RESULTS, machine, record
@@ -245,3 +245,19 @@ class TestWorkflow:
         last = workflow.table(content).splitlines()[-1]
         assert re.sub(" +", " ", last) == "| dry run | 1,000 | 2,006 | 3.1 | 2.7 |"
         assert "0.24 processor seconds" in workflow.note(content)
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on PATH")
+class TestExplorer:
+    def test_a_made_up_run_is_opened(self):
+        settings = workflow.grid(2)
+        settings["studies"]["cnn_depth"] = {
+            "base": {"net": {"arch": "cnn", "width": 2}},
+            "axes": {"net.depth": [1, 3]},
+        }
+        content = explorer.measure(settings, 2, str(shutil.which("chromium")))
+        (row,) = content["rows"]
+        assert (row["run"], row["cells"], row["replicates"]) == ("grid", 4, 4)
+        assert 1.4 < row["megabytes"] < 2
+        assert 0 < row["opens"] <= row["slowest"] and 0 < row["at_cell"] <= row["slowest"]
+        assert "| grid" in explorer.table(content) and "median of 2" in explorer.note(content)

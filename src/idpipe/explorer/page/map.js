@@ -91,7 +91,7 @@ function drawMap(view) {
     return marked;
   };
   const chosen = [outline('#fff', 5, 'solid'), outline('#d0021b', 2.5, 'solid')];
-  const cursor = [outline('#fff', 4, 'solid'), outline('#000', 2, [5, 4])];
+  const cursor = [outline('#fff', 4, 'solid'), outline('#000', 2, 'dashed')];
   made.add_layout(new Bokeh.ColorBar({
     color_mapper: mapper, width: 10, background_fill_color: null, major_label_text_color: colour('--ink'),
     major_label_text_font_size: '12px', padding: 4, title: null,
