@@ -1,5 +1,14 @@
 // Bokeh: one place that knows its names.
-const INKS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#e69f00', '#6a3d9a', '#8c6d31'];
+const INKS = [
+  '#0072b2',
+  '#d55e00',
+  '#009e73',
+  '#cc79a7',
+  '#56b4e9',
+  '#e69f00',
+  '#6a3d9a',
+  '#8c6d31',
+];
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -7,10 +16,17 @@ function colour(name) {
 
 // A figure without tools, in the page's colours.
 function plot(options) {
-  const ink = colour('--ink'), line = colour('--line');
+  const ink = colour('--ink'),
+    line = colour('--line');
   const made = Bokeh.Plotting.figure({
-    sizing_mode: 'stretch_width', tools: '', toolbar_location: null, output_backend: 'canvas',
-    background_fill_color: null, border_fill_color: null, outline_line_color: line, ...options,
+    sizing_mode: 'stretch_width',
+    tools: '',
+    toolbar_location: null,
+    output_backend: 'canvas',
+    background_fill_color: null,
+    border_fill_color: null,
+    outline_line_color: line,
+    ...options,
   });
   for (const axis of [...made.xaxes, ...made.yaxes]) {
     axis.major_label_text_color = ink;
@@ -55,8 +71,15 @@ function lines(place, options, all, words) {
   const made = plot({height: 230, ...options});
   for (const {x, y, ink, dash, width} of all) {
     const points = source({x, y: y.map(value => value ?? NaN)});
-    made.line({...XY, source: points, line_color: ink, line_dash: dash ?? 'solid', line_width: width ?? 2});
-    if (x.length <= 30) made.scatter({...XY, source: points, fill_color: ink, line_color: null, size: 5});
+    made.line({
+      ...XY,
+      source: points,
+      line_color: ink,
+      line_dash: dash ?? 'solid',
+      line_width: width ?? 2,
+    });
+    if (x.length <= 30)
+      made.scatter({...XY, source: points, fill_color: ink, line_color: null, size: 5});
   }
   place.setAttribute('role', 'img');
   place.setAttribute('aria-label', words);
