@@ -14,7 +14,7 @@ from idpipe.figures.registry import FIGURES
 from idpipe.settings import read
 
 ROOT = Path(__file__).parents[1]
-OWN = {"theorem1", "theorem2"}
+OWN = {"assumptions", "theorem1", "theorem2"}
 
 
 @cache

@@ -160,6 +160,38 @@ def test_what_was_recorded_ends_with_its_use():
         gc.enable()
 
 
+def leaving() -> tuple[Cell, np.ndarray]:
+    """Replicates that end one after the other, with many steps between, and their images."""
+    cell = converging_cell(replicates=8, report_every=5, data={"size": SIZE, "vary": True})
+    images = [picture(seed=seed) / (1 + 0.4 * seed) for seed in range(8)]
+    return cell, np.concatenate(images)
+
+
+class Runs:
+    """Called before every step: the objects that made steps, and how many runs of each."""
+
+    def __init__(self) -> None:
+        self.steps: list[Steps] = []
+        self.counts: list[int] = []
+
+    def __call__(self, training: Training) -> None:
+        if training.stack.steps is None:
+            return
+        if training.stack.steps not in self.steps:
+            self.steps.append(training.stack.steps)
+            self.counts.append(0)
+        self.counts[-1] += 1
+
+
+def test_stacks_of_leaving_replicates_last_long_enough_to_be_recorded():
+    """A graph is recorded in the second run of 5 steps, the first being for warming up."""
+    cell, images = leaving()
+    runs = Runs()
+    Training(cell, images, list(range(8)), CPU, replayed=True).run(runs)
+    assert len(runs.counts) > 2
+    assert all(count > 1 for count in runs.counts)
+
+
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
@@ -202,20 +234,17 @@ def test_recorded_steps_are_steps(net, optimizer):
 @cuda
 def test_recorded_steps_go_on_when_rows_leave():
     """Frozen rows, compaction, a second recording; and from a state with frozen rows."""
-    cell = converging_cell(replicates=8, report_every=5, data={"size": SIZE, "vary": True})
-    images = np.concatenate([(1 + seed / 4) * picture(seed=seed) for seed in range(8)])
-    steps, states, chosen = [], [], list(range(8))
+    cell, images = leaving()
+    chosen, device = list(range(8)), torch.device("cuda")
+    runs, states = Runs(), []
 
     def at_step(training: Training) -> None:
-        if training.stack.steps not in steps:
-            steps.append(training.stack.steps)
+        runs(training)
         if training.stack.frozen and not states:
             states.append(copy.deepcopy(training.state()))
 
-    device = torch.device("cuda")
     whole = Training(cell, images, chosen, device).run(at_step)
-    recorded = [one for one in steps if one is not None and one.repeated.graph is not None]
-    assert len(recorded) > 1 and states
+    assert sum(steps.repeated.graph is not None for steps in runs.steps) > 1 and states
     assert_close(whole, trained(cell, images, False))
     assert_close(whole, Training(cell, images, chosen, device, state=states[0]).run())
 

@@ -97,6 +97,32 @@ class TestRefused:
             "studies.s.axes: 3 combinations; must be at most limits.cells = 2"
         ]
 
+    def test_an_axis_of_the_whole_cell_varies_several_keys(self):
+        axes = {"cell": [{}, {"init": "printed", "net": {"bias": False}}], "net.depth": [1, 2]}
+        cells = plan({"s": {"base": BASE, "axes": axes}}).studies["s"]
+        assert [(c.init, c.net.bias, c.net.depth) for c in cells] == [
+            ("pytorch", True, 1),
+            ("pytorch", True, 2),
+            ("printed", False, 1),
+            ("printed", False, 2),
+        ]
+
+    def test_an_axis_of_the_whole_cell_is_refused_where_it_is_wrong(self):
+        def problems(*values):
+            axes = {"cell": list(values), "net.depth": [1]}
+            return refused({"s": {"base": BASE, "axes": axes}})
+
+        at = "studies.s.axes.cell"
+        assert problems({}, 3) == [f"{at}[1] = 3: must be a mapping of a cell's keys"]
+        (unknown,) = problems({}, {"net": {"bais": False}})
+        assert unknown.startswith(f"{at}[1].net.bais = false: unknown key; did you mean bias?")
+        (wrong,) = problems({}, {"loss": "sum"})
+        assert wrong.startswith(f"{at}[1].loss = 'sum': allowed: mean")
+        (huge,) = problems({}, {"net": {"kernel": 9999}})
+        assert huge.startswith(f"{at}[1].net.kernel = 9999: training this cell needs about ")
+        (twice,) = problems({}, {"init": "pytorch"})
+        assert twice.startswith(f"{at}[1] = {{'init': 'pytorch'}}: must give a cell that the study")
+
     @pytest.mark.parametrize(
         ("study", "path"),
         [

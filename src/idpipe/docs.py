@@ -18,7 +18,7 @@ from idpipe import project, store
 from idpipe.cells import Cell, canonical_json
 from idpipe.config import Config, load
 from idpipe.explain import allowed, annotation_of, key_paths, keys_of, models_in
-from idpipe.grid import TAGS
+from idpipe.grid import TAGS, WHOLE
 from idpipe.queries import QUERIES
 from idpipe.settings import read
 from idpipe.specs import Spec
@@ -86,8 +86,9 @@ the name only: settings that the new kind does not know are refused by name, not
 A study is a set of cells. Its cells start from `defaults`, `base` goes over that, and the axes'
 values over both: one cell for each combination, the last axis fastest. An axis is a dotted key of
 a cell; its values are plain, or mappings that are merged like `base` (a mapping that names another
-`arch`, optimizer `name` or data `source` then replaces the one below it whole). The base must not
-fix what an axis varies, and no two combinations may give the same cell.
+`arch`, optimizer `name` or data `source` then replaces the one below it whole). The values of the
+axis `{root}` are settings of the whole cell, so that one axis can vary several keys. The base must
+not fix what an axis varies, and no two combinations may give the same cell.
 
 ```yaml
 {example}```
@@ -215,9 +216,10 @@ def _models_below(model: type[Spec]) -> Iterator[type[Spec]]:
 
 def _axes(parts: Mapping[str, Any]) -> dict[str, Any]:
     """Schema of every possible axis."""
-    axes = {}
+    whole = {"$ref": "#/$defs/Cell"}
+    axes: dict[str, Any] = {WHOLE: {"type": "array", "minItems": 1, "items": whole}}
     for path in key_paths(Cell):
-        found = [{"$ref": "#/$defs/Cell"}]
+        found = [whole]
         for key in path.split("."):
             inside = [parts[name]["properties"] for schema in found for name in _names(schema)]
             found = [properties[key] for properties in inside if key in properties]
@@ -264,6 +266,7 @@ def readme_text() -> str:
         schema=SCHEMA_PATH,
         example=EXAMPLE,
         count=len(cells),
+        root=WHOLE,
         ids="\n".join(cells),
         tables="\n".join(_tables()),
     )

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from idpipe.cells import Cell
-from idpipe.grid import merge
+from idpipe.grid import WHOLE, merge
 from idpipe.net_specs import Net
 from idpipe.optimizer_specs import Optimizer
 from idpipe.specs import FILLED_IN, Says, Spec, kinds
@@ -186,13 +186,22 @@ def explain_part(
 
 
 def explain_axis(axis: str, values: object, path: str) -> list[str]:
-    """The problem with an axis that is no key of a cell, if there is one; `path` is the axis's."""
+    """The problem with an axis that is no key of a cell, if there is one; `path` is the axis's.
+
+    The axis of the whole cell takes mappings only.
+    """
+    if axis == WHOLE and isinstance(values, Sequence):
+        return [
+            f"{path}[{index}] = {shown(value)}: must be a mapping of a cell's keys"
+            for index, value in enumerate(values)
+            if not isinstance(value, Mapping)
+        ]
     known = list(key_paths(Cell))
     if axis in known:
         return []
     above = axis.rpartition(".")[0]
     beside = [path for path in known if path.rpartition(".")[0] == above]
-    names = ", ".join(sorted(beside or keys_of(Cell)))
+    names = ", ".join(sorted(beside or [*keys_of(Cell), WHOLE]))
     return [
         f"{path} = {shown(values)}: unknown key; {_near(axis, [*beside, *known])}allowed: {names}"
     ]

@@ -10,6 +10,8 @@ TAGS = ("arch", "name", "source")
 """Keys that say which kind of thing a mapping describes."""
 UNNAMED = {"name": "sgd"}
 """The kind of a mapping that does not say."""
+WHOLE = "cell"
+"""The axis whose values are settings of the whole cell, of any keys."""
 
 
 def merge(
@@ -34,11 +36,21 @@ def merge(
     return merged
 
 
+def keys(path: str) -> tuple[str, ...]:
+    """The keys of an axis's path; none for the axis of the whole cell."""
+    return () if path == WHOLE else tuple(path.split("."))
+
+
 def nested(path: str, value: Any) -> dict[str, Any]:
     """`nested("a.b", v)` is `{"a": {"b": v}}`."""
     for key in reversed(path.split(".")):
         value = {key: value}
     return value  # type: ignore[no-any-return]
+
+
+def of_axis(axis: str, value: Any) -> dict[str, Any]:
+    """The settings that a value of an axis stands for."""
+    return dict(value) if axis == WHOLE else nested(axis, value)
 
 
 class GridPoint(NamedTuple):
@@ -58,5 +70,5 @@ def grid(
         position = dict(zip(axes, indices, strict=True))
         settings = start
         for path, index in position.items():
-            settings = merge(settings, nested(path, axes[path][index]))
+            settings = merge(settings, of_axis(path, axes[path][index]))
         yield GridPoint(settings=settings, position=position)

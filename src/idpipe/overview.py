@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from idpipe import environment, store
 from idpipe.errors import IdpipeError
+from idpipe.figures.registry import FIGURES
 
 PROGRESS = "IDPIPE_PROGRESS"
 """Variable of the environment: seconds between two lines of progress, 0 for none."""
@@ -119,7 +120,7 @@ class Overview:
 
 
 def _draws(rule: str) -> bool:
-    return rule.startswith(("fig", "theorem")) or rule == "table1"
+    return rule in FIGURES or rule == "scorecard"
 
 
 def _lost(cells: Path, names: Sequence[str]) -> list[str]:

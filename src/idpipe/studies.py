@@ -26,7 +26,7 @@ from idpipe.explain import (
     shown,
     value_at,
 )
-from idpipe.grid import GridPoint, grid, merge, nested
+from idpipe.grid import WHOLE, GridPoint, grid, keys, merge, of_axis
 from idpipe.specs import Positive, Rate, Says, Spec
 
 Axis = Annotated[str, Says("a dotted key such as net.depth")]
@@ -57,16 +57,19 @@ class Locator:
     """Says where a config sets a cell's key: in an axis, a study's base, or the defaults."""
 
     def __init__(
-        self, study: str, base: Mapping[Any, Any], defaults: Mapping[Any, Any], point: GridPoint
+        self, name: str, study: Study, defaults: Mapping[Any, Any], position: Mapping[str, int]
     ) -> None:
-        self.study, self.base, self.defaults, self.point = study, base, defaults, point
+        self.study, self.defaults, self.position = name, defaults, position
+        self.base, self.axes = study.base, study.axes
 
     def __call__(self, loc: Loc) -> str:
         """The full path of the cell's key `loc`."""
-        for axis, index in reversed(self.point.position.items()):
-            keys = tuple(axis.split("."))
-            if loc[: len(keys)] == keys or keys[: len(loc)] == loc:
-                return dotted(("studies", self.study, "axes", axis, index, *loc[len(keys) :]))
+        for axis, index in reversed(list(self.position.items())):
+            path = keys(axis)
+            if axis == WHOLE and not sets(self.axes[axis][index], loc):
+                continue
+            if loc[: len(path)] == path or path[: len(loc)] == loc:
+                return dotted(("studies", self.study, "axes", axis, index, *loc[len(path) :]))
         if not sets(self.base, loc):
             if sets(self.defaults, loc):
                 return dotted(("defaults", *loc))
@@ -89,7 +92,7 @@ def check(name: str, study: Study, shared: Mapping[Any, Any], limits: Limits) ->
         most = f"limits.cells = {limits.cells:,}"
         return [f"studies.{name}.axes: {points:,} combinations; must be at most {most}"]
     start = merge(shared, study.base)
-    problems = explain_part(study.base, start, Locator(name, study.base, {}, GridPoint({}, {})))
+    problems = explain_part(study.base, start, Locator(name, study, {}, {}))
     for axis, values in study.axes.items():
         path = f"studies.{name}.axes.{axis}"
         problems += explain_axis(axis, values, path) or _axis_problems(name, study, axis, start)
@@ -99,15 +102,15 @@ def check(name: str, study: Study, shared: Mapping[Any, Any], limits: Limits) ->
 def _axis_problems(name: str, study: Study, axis: str, start: Mapping[Any, Any]) -> list[str]:
     """Values that no cell can have, and a base that fixes what the axis varies."""
     problems = []
-    fixed = value_at(study.base, axis.split("."))
-    if fixed is not MISSING and not isinstance(fixed, Mapping):
+    fixed = value_at(study.base, keys(axis))
+    if axis != WHOLE and fixed is not MISSING and not isinstance(fixed, Mapping):
         problems.append(
             f"studies.{name}.base.{axis} = {shown(fixed)}: must be left out, for the study has "
             "an axis of this name"
         )
     for index, value in enumerate(study.axes[axis]):
-        locate = Locator(name, study.base, {}, GridPoint({}, {axis: index}))
-        problems += explain_part(nested(axis, value), start, locate)
+        locate = Locator(name, study, {}, {axis: index})
+        problems += explain_part(of_axis(axis, value), start, locate)
     return problems
 
 
@@ -133,7 +136,7 @@ def expand(
     points: dict[str, GridPoint] = {}
     problems: list[str] = []
     for point in grid(shared, study.base, study.axes):
-        locate = Locator(name, study.base, defaults, point)
+        locate = Locator(name, study, defaults, point.position)
         try:
             cell = Cell.model_validate(point.settings)
         except ValidationError as error:

@@ -14,6 +14,7 @@ from idpipe.data_specs import DataSpec
 from idpipe.explain import value_at
 from idpipe.figures.choice import Planned, along, deepest, problems
 from idpipe.figures.registry import FIGURES, Analysis
+from idpipe.grid import keys
 from idpipe.probes import probe_hash
 from idpipe.store import Layout
 
@@ -141,7 +142,7 @@ class Targets:
         axes = [
             f"studies.{study}.axes.{axis}"
             for axis in self.config.studies[study].axes
-            if len({repr(value_at(cell, axis.split("."))) for cell in settings}) > 1
+            if len({repr(value_at(cell, keys(axis))) for cell in settings}) > 1
         ]
         return f". They differ in {', '.join(axes)}" if axes else ""
 

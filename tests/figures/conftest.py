@@ -66,6 +66,7 @@ class Run:
         outputs: Callable[[int], np.ndarray] | None = None,
         measure: Measure | None = None,
         probe_set: str = "0123456789ab",
+        name: str | None = None,
         **columns: Any,
     ) -> str:
         """Add a network. `outputs(replicate)` and `measure(...)` give what it was evaluated to.
@@ -74,7 +75,7 @@ class Run:
         """
         kind = "cnn" if study.startswith("cnn") else "fcn"
         columns = {"arch": kind, **COLUMNS, **columns}
-        cell_id = f"{study}-d{depth:02d}-w{columns['width']}-{len(self.cells)}"
+        cell_id = name or f"{study}-d{depth:02d}-w{columns['width']}-{len(self.cells)}"
         self.studies.append({"study": study, "cell_id": cell_id})
         for replicate, status in enumerate(statuses):
             self.cells.append(self._cell(cell_id, depth, replicate, status, columns))

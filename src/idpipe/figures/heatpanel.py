@@ -183,7 +183,7 @@ def _number(axes: Axes, row: int, column: int, heat: Heat, scale: Scale) -> None
     if math.isnan(mean):
         axes.text(x, row + 0.5, "–", gid="undefined", **place)
         return
-    look = {**place, "color": _readable_on(scale.rgba(mean))}
+    look = {**place, "color": readable_on(scale.rgba(mean))}
     y = row + (0.5 if math.isnan(half) else 0.31)
     axes.text(x, y, scale.text(mean), fontsize=layout.LABEL_SIZE, gid="mean", **look)
     if not math.isnan(half):
@@ -208,7 +208,7 @@ def _block(axes: Axes, row: int, columns: int, rung: Rung) -> None:
     )
 
 
-def _readable_on(rgba: tuple[float, float, float, float]) -> str:
+def readable_on(rgba: tuple[float, float, float, float]) -> str:
     """White or near-black, whichever stands out more from `rgba`, by its relative luminance."""
     red, green, blue = (channel**2.2 for channel in rgba[:3])
     return "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.25 else "0.05"

@@ -12,6 +12,7 @@ SECTIONS: dict[str, str] = {
     "3.2": "3.2 Convolutional networks",
     "3.3": "3.3 Changes of the input's size",
     "3.4": "3.4 Other factors of training",
+    "A": "Appendix A, details of training",
     "C": "Appendix C, Theorem 1",
     "D": "Appendix D, Theorem 2",
     "E": "Appendix E, fully connected networks",

@@ -290,6 +290,14 @@ FIGURES: dict[str, Figure] = {
             weights=True,
         ),
         Figure(
+            name="assumptions",
+            module="assumptions",
+            shows=(Shown("assumptions", (on_one_image,)),),
+            images=False,
+            section="A",
+            title="What the paper leaves open, one reading after the other",
+        ),
+        Figure(
             name="table1",
             module="parameters",
             shows=(),

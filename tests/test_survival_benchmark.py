@@ -1,0 +1,85 @@
+"""The benchmark of seeds: what it says of replicates, and its table in the docs."""
+
+import numpy as np
+import pytest
+from test_engine import make_cell, picture
+
+from benchmarks import survival
+from benchmarks.record import RESULTS
+from idpipe import engine
+from idpipe.store import read_json
+
+MACHINES = [path.stem for path in RESULTS.glob("*.json") if "survival" in read_json(path)]
+
+
+def test_fates_are_those_of_a_plain_look_at_every_loss():
+    """A linear network leaves the plateau and converges; at too high a rate it diverges."""
+    cell = make_cell("fcn_linear", replicates=3, max_steps=200, stop_mse=1e-3)
+    images, losses = picture(), {replicate: [] for replicate in range(3)}
+
+    def at_step(training):
+        if training.stack.ahead is None and training.stack.step:
+            for row, replicate in enumerate(training.stack.replicates):
+                losses[replicate].append(float(training.stack.losses[-1][row]))
+
+    found = survival.fates(engine.train(cell, images, at_step=at_step), float(images.var()) / 2)
+    for replicate, fate in enumerate(found):
+        left = next(s for s, mse in enumerate(losses[replicate]) if mse < images.var() / 2)
+        assert (fate["status"], fate["left"]) == ("converged", left)
+        assert left < fate["steps"] < 200
+
+    wild = make_cell("fcn_linear", replicates=2, max_steps=200, optimizer={"lr": 1e3})
+    wild = type(wild).model_validate({**wild.model_dump(), "failure": {"policy": "keep"}})
+    for fate in survival.fates(engine.train(wild, images), float(images.var()) / 2):
+        assert fate["status"] == "diverged"
+
+
+def test_a_row_counts_each_end_once():
+    def seed(status, steps, left):
+        return {"status": status, "steps": steps, "left": left}
+
+    part = {"depth": 20, "width": 8, "lr": 0.01}
+    seeds = [
+        seed("dead", 100, 30),
+        seed("dead", 300, None),
+        seed("diverged", 50, None),
+        seed("converged", 900, 400),
+        seed("converged", 1_100, 600),
+        seed("max_steps", 10_000, None),
+        seed("max_steps", 10_000, 8_000),
+    ]
+    row = dict(zip(survival.HEAD, survival._row({**part, "seeds": seeds}), strict=True))
+    assert row == {
+        "channels": "8",
+        "rate": "0.01",
+        "layers": "20",
+        "died": "2 of 7",
+        "at step": "200 (100–300)",
+        "diverged": "1",
+        "learned": "2",
+        "plateau, steps": "500 (400–600)",
+        "steps to 0.002": "1,000 (900–1,100)",
+        "still on the plateau": "1",
+    }
+
+
+def test_cells_cover_the_depths_and_keep_the_dead():
+    cells = list(survival.cells("cuda", 16))
+    nets = {(c.net.depth, c.net.width, c.optimizer.lr) for c in cells}
+    assert len(nets) == len(cells) == 4 * 3 * 3
+    assert all(c.failure.policy == "keep" and c.replicates == 16 for c in cells)
+    assert {c.net.depth for c in cells} == {5, 10, 14, 20}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_page_has_the_recorded_table(machine):
+    text = survival.DOCS.read_text()
+    found = read_json(RESULTS / f"{machine}.json")["survival"]
+    assert survival.documented(text, machine, found) == text
+    assert np.isin(
+        [s["status"] for p in found["cells"] for s in p["seeds"]], engine.VERDICTS[1:]
+    ).all()
+
+
+def test_there_is_a_recorded_table():
+    assert MACHINES
