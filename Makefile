@@ -1,5 +1,5 @@
 # Every target sets up .venv first when it is missing or older than the lock.
-# Variables: PYTHON (interpreter for .venv), CORES, ARGS (passed on to snakemake, pytest, the benchmarks or uv).
+# Variables: PYTHON (interpreter for .venv), CORES, ARGS (passed on to snakemake, pytest, the benchmarks, mkdocs or uv).
 
 PYTHON ?= python3
 CORES ?= 8
@@ -21,7 +21,7 @@ PINS := torch==2.14.1 torchvision==0.29.1
 WAIVED_LINT := Specify a conda environment or container for each rule.
 
 .DEFAULT_GOAL := help
-.PHONY: help figures smoke test bench check format lock clean-venv
+.PHONY: help figures smoke test bench check docs format lock clean-venv
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ check: $(STAMP) ## check format, lint and types
 	{ printf '%s\n' "$$lints"; exit 1; }
 	$(RUN) mypy
 
+# The variable silences a notice of the theme about its own future.
+docs: $(STAMP) ## build the documentation into build/site, strictly and without network
+	$(RUN) NO_MKDOCS_2_WARNING=1 mkdocs build --strict $(ARGS)
+
 format: $(STAMP) ## format the code and mend what lint can mend
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
@@ -59,7 +63,7 @@ lock: ## resolve pyproject.toml into requirements.lock (ARGS=--upgrade: newest v
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
 	$(PYTHON) -m venv "$$dir" && "$$dir/bin/pip" install --quiet uv && \
 	printf '%s\n' $(PINS) setuptools hatchling | "$$dir/bin/uv" pip compile --quiet pyproject.toml - \
-	  --extra slurm --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --extra slurm --extra dev --extra docs --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --output-file requirements.lock $(ARGS)
 
 clean-venv: ## remove .venv

@@ -1,4 +1,4 @@
-"""Every command that README.md gives, run; what would train for minutes is planned only."""
+"""Every command of README.md and docs/running.md, run; what trains for minutes is planned only."""
 
 import os
 import re
@@ -13,15 +13,32 @@ import yaml
 from PIL import Image
 from test_workflow import REPOSITORY, tiny
 
+from idpipe.config import load
+from idpipe.figures.registry import FIGURES
+from idpipe.overview import Overview
+from idpipe.settings import read
+
 README = (REPOSITORY / "README.md").read_text()
-COMMANDS = sorted(
-    {
-        line.split("  #")[0].strip()
-        for text in re.findall(r"```sh\n(.*?)```|`([^`\n]+)`", README, re.S)
-        for line in "".join(text).splitlines()
-        if re.match(r"(make|snakemake|python) \S", line)
-    }
-)
+TEXT = README + (REPOSITORY / "docs/running.md").read_text()
+RUN = re.compile(r"(make|snakemake|idpipe) \S")
+
+
+def commands(text: str) -> list[str]:
+    return [part.split("  #")[0].strip() for line in text.splitlines() for part in line.split("&&")]
+
+
+LINES = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.S) for line in commands(block)]
+COMMANDS = sorted({c for c in [*LINES, *re.findall(r"`([^`\n]+)`", TEXT)] if RUN.match(c)})
+BY_HAND = {
+    "git clone URL idpipe",
+    "cd idpipe",
+    ". .venv/bin/activate",
+    "$EDITOR profiles/slurm/profile.yaml",
+    "export IDPIPE_DEVICE=a100",
+    "mkdir my_images",
+    "cp your_image.png my_images/",
+}
+"""What these tests do in their own way, or a reader alone can do."""
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +64,17 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 def test_the_readme_has_the_commands_we_look_for():
     assert {"make figures", "make test"} <= set(COMMANDS)
     assert len(COMMANDS) >= 10 and REPORTS
+    assert {line for line in LINES if not RUN.match(line)} == BY_HAND
+
+
+def test_what_make_figures_is_said_to_print():
+    overview = Overview({}, [], lambda key: True, list)
+    said = overview.summary(Path("results/laptop"), Path("results/cells")).splitlines()[0]
+    plan = load(read([str(REPOSITORY / "config.yaml")], []))
+    cells, figures = len(plan.cells), len({*FIGURES, "scorecard"})
+    (line,) = re.findall(r"^In … min: .*$", README, re.M)
+    assert re.sub(r"\d+", "0", line) == re.sub("^In [^:]*", "In … min", said)
+    assert [int(n) for n in re.findall(r"\d+", line)] == [cells, 0, cells, 0, figures, 0]
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
@@ -63,7 +91,8 @@ REPORTS = [c for c in COMMANDS if c.startswith("snakemake ") and "--report" in c
 def test_snakemake_plans_it(command, folder):
     result = run([*shlex.split(command), "--dry-run"], folder)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert re.search(r"^train +[1-9]", result.stdout, re.M)
+    rule = "prepare" if "--until prepare" in command else "train"
+    assert re.search(rf"^{rule} +[1-9]", result.stdout, re.M)
 
 
 @pytest.mark.parametrize("command", REPORTS)
@@ -79,11 +108,19 @@ def test_snakemake_reports_what_was_run(command, tmp_path):
     assert "fig34: MSE of ReLU FCNs" in (tmp_path / "results/report.html").read_text()
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("python ")])
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("idpipe ")])
 def test_command_line_runs_it(command, tmp_path):
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny()))
+    # A small plan of its own, but for those that only look at ours.
+    if " plan" in command or " doctor" in command:
+        (tmp_path / "config.yaml").symlink_to(REPOSITORY / "config.yaml")
+        for name in ("Snakefile", "workflow", "config", "profiles"):
+            (tmp_path / name).symlink_to(REPOSITORY / name)
+    else:
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny()))
     result = run(shlex.split(command), tmp_path)
     assert result.returncode == 0, result.stderr
     assert result.stdout
     if " train " in command:
         assert len(list((tmp_path / "results/cells").glob("cnn-*/eval-*/metrics.parquet"))) == 2
+    if " init " in command:
+        assert (tmp_path / command.split()[-1] / "Snakefile").is_file()
