@@ -273,12 +273,29 @@ def _patience(seconds: float) -> Iterator[None]:
 @contextlib.contextmanager
 def _contained() -> Iterator[None]:
     """No member of an archive unpacked within may lie outside its folder, nor link there."""
-    before = vars(tarfile.TarFile).get("extraction_filter")
-    tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
+    # Python has filters from 3.11.4 on; Debian 12 has 3.11.2.
+    filters = hasattr(tarfile, "data_filter")
+    name = "extraction_filter" if filters else "extractall"
+    before = vars(tarfile.TarFile).get(name)
+    within = staticmethod(tarfile.data_filter) if filters else _extract_within
+    setattr(tarfile.TarFile, name, within)
     try:
         yield
     finally:
-        tarfile.TarFile.extraction_filter = before
+        setattr(tarfile.TarFile, name, before)
+
+
+_extract_all = tarfile.TarFile.extractall
+
+
+def _extract_within(archive: tarfile.TarFile, path: str | Path = ".") -> None:
+    """Unpack an archive of files and folders that all lie in `path`. Raises TarError."""
+    folder = Path(path).resolve()
+    for member in archive:
+        inside = (folder / member.name).resolve().is_relative_to(folder)
+        if not inside or not (member.isfile() or member.isdir()):
+            raise tarfile.ExtractError(f"{member.name} is no file or folder within the archive")
+    _extract_all(archive, path)
 
 
 def _bar_on_terminals() -> contextlib.AbstractContextManager[Any]:
