@@ -32,7 +32,7 @@ CgroupPlugin=cgroup/v1
 CgroupMountpoint=/sys/fs/cgroup
 END
     echo "NodeName=$node Name=gpu Type=fake File=$folder/gpu[0-1]" >"$folder/gres.conf"
-    # A short cred_expire, or a requeued job waits for two minutes.
+    # A short cred_expire, or a requeued job waits for two minutes. Tests look at jobs after a run.
     cat >"$SLURM_CONF" <<END
 ClusterName=test
 SlurmctldHost=$host(127.0.0.1)
@@ -60,6 +60,7 @@ SlurmdParameters=config_overrides
 ReturnToService=2
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
+MinJobAge=3600
 SchedulerParameters=bf_interval=5,sched_interval=5,batch_sched_delay=1
 NodeName=$node NodeHostname=$host NodeAddr=127.0.0.1 Port=$node_port CPUs=4 RealMemory=32000 Gres=gpu:fake:2 State=UNKNOWN
 PartitionName=cpu Nodes=ALL Default=YES DefMemPerCPU=100 State=UP
