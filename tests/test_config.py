@@ -37,6 +37,7 @@ CELL_KEYS = (
     "allowed: batch_size, bias_init, data, failure, init, loss, max_steps, net, optimizer, "
     "precision, replicates, report_every, schedule, seed, stop_mse, train_layers"
 )
+AXIS_KEYS = CELL_KEYS.replace("data,", "cell, data,")
 NAN, INF = float("nan"), float("inf")
 
 # Where, what stands there, the path and value that the message starts with, what it says.
@@ -119,7 +120,7 @@ BAD_BY_ITSELF = [
     (AXES + "net.kernel", [5, 4], "studies.cnn.axes.net.kernel[1] = 4", "must be an odd whole"),
     (AXES + "net.dpeth", [1], "studies.cnn.axes.net.dpeth = [1]",
      "unknown key; did you mean net.depth? allowed: net.activation, net.arch, net.bias"),
-    (AXES + "init.x", [1], "studies.cnn.axes.init.x = [1]", f"unknown key; {CELL_KEYS}"),
+    (AXES + "init.x", [1], "studies.cnn.axes.init.x = [1]", f"unknown key; {AXIS_KEYS}"),
     (AXES + "", [1], "studies.cnn.axes. = [1]", "unknown key; allowed: batch_size"),
     (AXES + "optimizer", [{"lr": 1}, {"name": "adam", "lr": 0}],
      "studies.cnn.axes.optimizer[1].lr = 0", "must be a finite number above 0"),

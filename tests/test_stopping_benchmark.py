@@ -190,10 +190,22 @@ class TestDocs:
         )
 
     def test_correlations_agree_from_the_default_on_and_not_before(self, found):
-        kinds = ["correlated", "named"]
-        assert min(stopping.loosest(found["cells"], kind) for kind in kinds) == stopping.STOP
+        """Single images to 0.011, as the page says."""
+        parts = [part["stops"] for part in found["cells"] if " sgd " in part["name"]]
 
-    def test_budgets_are_long_enough(self, found):
+        def largest(value, kind):
+            return max(stops[value][kind]["largest"] for stops in parts if value in stops)
+
+        assert largest(f"{stopping.STOP:g}", "correlated") <= stopping.AGREE
+        assert largest(f"{stopping.STOP:g}", "named") <= 0.011
+        looser = stopping.VALUES[stopping.VALUES.index(stopping.STOP) - 1]
+        assert largest(f"{looser:g}", "named") > 0.011
+
+    def test_budgets_are_as_the_page_says(self, machine, found):
+        """20 times the steps to the default stop where the page says so, else 3 times at least."""
         for part in found["cells"]:
-            stop = part["stops"].get(f"{found['reached']:g}", {"steps": {"0": 0}})
-            assert part["budget"] >= 20 * max(stop["steps"].values()), part["name"]
+            stop = part["stops"].get(f"{stopping.STOP:g}")
+            quick = part["name"].startswith(("fcn", "cnn-d01", "cnn-d03")) or "14px" in part["name"]
+            if stop is not None:
+                least = 20 if quick and machine.startswith("intel") else 3
+                assert part["budget"] >= least * max(stop["steps"].values()), part["name"]

@@ -25,7 +25,7 @@ from idpipe.figures.smallprint import basis, spread
 STUDY = "assumptions"
 CONSTANT = 0.9
 """A correlation to the training image from which on an output counts as the constant."""
-MARGIN, GAP, TOP, ROW, AXIS, VERDICT = 0.06, 0.07, 0.44, 0.27, 0.36, 0.62
+MARGIN, GAP, TOP, ROW, AXIS, VERDICT = 0.06, 0.07, 0.56, 0.27, 0.36, 0.66
 """Inches: left and right, between panels, above them, a row, below the rows, the last column."""
 LABELS = 1.5
 
@@ -40,8 +40,8 @@ class Panel:
 
     @property
     def title(self) -> str:
-        """What stands above it."""
-        return f"{self.kind}\nto the {self.reference}"
+        """What stands above it, in lines that fit a narrow panel."""
+        return f"{self.kind}\nto the\n{self.reference}"
 
 
 Found = Mapping[tuple[str, str, int], Rung]
@@ -257,7 +257,7 @@ def _draw_cell(
 def _draw_verdicts(axes: Axes, verdicts: Sequence[str]) -> None:
     axes.set(xlim=(0, 1), ylim=(len(verdicts), 0))
     axes.set_axis_off()
-    axes.set_title("as in the\npaper", pad=3)
+    axes.set_title("as in\nthe\npaper", pad=3)
     for row, text in enumerate(verdicts):
         shown = text.replace(": ", ":\n")
         weight = "bold" if text == "yes" else "normal"
@@ -299,7 +299,7 @@ def _notes(found: Found, style: FigureStyle, metrics: pd.DataFrame) -> list[str]
         f"constant, and at the most layers all are at least {CONSTANT} to the constant; else the "
         "first network that is not.",
     ]
-    if any(rung.live < rung.total for rung in rungs):
+    if any(0 < rung.live < rung.total for rung in rungs):
         notes.append("1 of 2: replicates in the number; the others died or diverged.")
     if late := sum(rung.unconverged for rung in rungs):
         notes.append(f"† In the numbers, though not converged within the budget: {late}.")
