@@ -6,11 +6,11 @@
 
 Every cell trains twice: until its train MSE is below `STOP`, or the long cells' below `SOONER`,
 which tells its steps; then, never stopping, for `--factor` times the steps of its slowest replicate
-(at most `--budget`), under the schedule of the paper over that budget. On the way the parameters of
+(at most `--budget`), under the paper's schedule over that budget. On the way the parameters of
 each replicate are kept as they are where training would have ended under each of `VALUES`: at the
-first judged step with a train MSE below it. All are evaluated on the same probes. Takes hours on one
-core, minutes on an H200; the deep CNNs are most of it, and come last. `--shrink 5.3` has the paper's
-128 channels.
+first judged step with a train MSE below it. All are evaluated on the same probes. Takes hours on
+one core, minutes on an H200; the deep CNNs are most of it, and come last. `--shrink 5.3` has the
+paper's 128 channels.
 """
 
 from __future__ import annotations
