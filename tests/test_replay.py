@@ -10,10 +10,10 @@ import torch
 from test_convolution import OTHERS, differences
 from test_engine import NETS, OPTIMIZERS, SIZE, dying_cell, make_cell, picture
 
-from idpipe import engine
 from idpipe.cells import Cell
-from idpipe.engine import Trained, Training
+from idpipe.engine import Trained, Training, set_numerics
 from idpipe.replay import Repeated, Steps
+from idpipe.stack import Stack
 
 CPU = torch.device("cpu")
 
@@ -72,7 +72,7 @@ def test_replicates_end_at_the_same_steps_with_the_same_numbers():
 
 def test_rows_that_ended_are_frozen_and_compacted_when_most_have(monkeypatch):
     sizes: list[tuple[int, int]] = []
-    advance = engine._Stack._replay
+    advance = Stack._replay
 
     def spied(stack, count):
         sizes.append((len(stack.replicates), len(stack.training)))
@@ -82,7 +82,7 @@ def test_rows_that_ended_are_frozen_and_compacted_when_most_have(monkeypatch):
             for name, value in frozen[outcome.replicate].items():
                 assert torch.equal(value, outcome.params[name])
 
-    monkeypatch.setattr(engine._Stack, "_replay", spied)
+    monkeypatch.setattr(Stack, "_replay", spied)
     trained(converging_cell(replicates=8), picture(), True)
     assert any(rows > training for rows, training in sizes), "no row was ever frozen"
     assert all(rows < 2 * training for rows, training in sizes)
@@ -265,7 +265,7 @@ def test_formulations_on_the_gpu(name, kernel):
     generator = torch.Generator().manual_seed(kernel)
     shapes = [(1, 4, 64, 28, 28), (4, 64, 64, kernel, kernel), (4, 64)]
     given = [torch.randn(shape, generator=generator).cuda().requires_grad_() for shape in shapes]
-    engine.set_numerics(make_cell())
+    set_numerics(make_cell())
     assert max(differences(name, given)) < (1e-5 if name == "winograd" else 2e-6)
 
 
@@ -273,7 +273,7 @@ def test_formulations_on_the_gpu(name, kernel):
 @pytest.mark.parametrize("precision, rounded", [("ieee", False), ("tf32", True)])
 def test_precision_on_the_gpu(precision, rounded):
     """IEEE products err like single precision, TF32 ones like ten bits."""
-    engine.set_numerics(make_cell(precision=precision))
+    set_numerics(make_cell(precision=precision))
     x = torch.randn(8, 64, 28, 28, device="cuda")
     weight = torch.randn(64, 64, 5, 5, device="cuda")
     matrix = torch.randn(512, 512, device="cuda")
