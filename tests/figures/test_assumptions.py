@@ -92,7 +92,7 @@ class TestFigure:
         added(run, a_cell(20), 0.1, 0.95, ("dead", "diverged"))
         figure = draw("assumptions", run.results(), STYLE)
         assert texts(figure, "half") == ["1 of 2", "1 of 2"]
-        assert texts(figure, "word") == ["dead\nor diverged"] * 2
+        assert texts(figure, "word") == ["dead,\ndiverged"] * 2
         assert texts(figure, "verdict") == ["no:\nCNN 20"]
         assert "the others died or diverged" in texts(figure, "note")[0]
         printed(figure)

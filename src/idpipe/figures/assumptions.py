@@ -215,7 +215,7 @@ def _draw_cell(
     box: dict[str, Any] = {"linewidth": 0.4, "edgecolor": "white"}
     if rung.live == 0 or not np.isfinite(mean):
         axes.add_patch(Rectangle(place, 1, 1, facecolor="0.93", **box))
-        word = rung.failures.replace(" or ", "\nor ") if rung.live == 0 else "–"
+        word = rung.failures.replace(" or ", ",\n") if rung.live == 0 else "–"
         axes.text(
             column + 0.5,
             row + 0.5,
