@@ -181,8 +181,8 @@ def limited(cluster, drawn, digits, tmp_path_factory) -> Iterator[Run]:
 @pytest.fixture(scope="module")
 def steps(limited) -> int:
     """Steps that take about 80 seconds here and now, or a quarter of it on a machine left alone."""
-    rate = re.search(r"(\d+) steps/s", limited.log(limited.training()))
-    return 80 * int(rate[1])
+    rate = re.search(r"([\d,]+) steps/s", limited.log(limited.training()))
+    return 80 * int(rate[1].replace(",", ""))
 
 
 @pytest.fixture(scope="module", autouse=True)
