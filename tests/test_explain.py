@@ -21,10 +21,9 @@ from idpipe.explain import (
     shown,
     value_at,
 )
-from idpipe.grid import GridPoint
 from idpipe.net_specs import CNN, FCN, Net
 from idpipe.specs import Says, Share
-from idpipe.studies import Locator
+from idpipe.studies import Locator, Study
 
 
 @pytest.mark.parametrize(
@@ -120,14 +119,23 @@ class TestLocator:
     )
     def test_places(self, loc, path):
         defaults = {"seed": 1, "net": {"width": 3}, "data": {"size": 3, "examples": [{"label": 1}]}}
-        point = GridPoint({}, {"net.depth": 1, "optimizer": 0})
-        assert Locator("s", {"net": {"width": 4}}, defaults, point)(loc) == path
+        study = Study(base={"net": {"width": 4}}, axes={"net.depth": [1, 2], "optimizer": [{}]})
+        assert Locator("s", study, defaults, {"net.depth": 1, "optimizer": 0})(loc) == path
 
     def test_the_later_axis_decides(self):
-        point = GridPoint({}, {"optimizer": 0, "optimizer.lr": 1})
-        locate = Locator("s", {}, {}, point)
+        study = Study(axes={"optimizer": [{}], "optimizer.lr": [0.1, 0.2]})
+        locate = Locator("s", study, {}, {"optimizer": 0, "optimizer.lr": 1})
         assert locate(("optimizer", "lr")) == "studies.s.axes.optimizer.lr[1]"
         assert locate(("optimizer", "eps")) == "studies.s.axes.optimizer[0].eps"
+
+    def test_an_axis_of_the_whole_cell_decides_what_it_sets(self):
+        whole = {"init": "printed", "net": {"bias": False}}
+        study = Study(base={"loss": "mean"}, axes={"cell": [{}, whole], "net.depth": [1]})
+        locate = Locator("s", study, {}, {"cell": 1, "net.depth": 0})
+        assert locate(("init",)) == "studies.s.axes.cell[1].init"
+        assert locate(("net", "bias")) == "studies.s.axes.cell[1].net.bias"
+        assert locate(("net", "depth")) == "studies.s.axes.net.depth[0]"
+        assert locate(("loss",)) == "studies.s.base.loss"
 
 
 class TestParts:
