@@ -180,7 +180,7 @@ def comments(setup: Setup) -> None:
 
 
 def other_code(setup: Setup) -> None:
-    for module in ("engine", "optim", "evaluate", "metrics", "tables"):
+    for module in ("engine", "stack", "optim", "evaluate", "metrics", "tables"):
         path = setup.sources / f"src/idpipe/{module}.py"
         path.write_text(f"{path.read_text()}\nADDED = 1\n")
 
