@@ -399,6 +399,7 @@ class TestParts:
         assert label([{"label": 7, "index": 3}, {"label": 0}]) == "7/3 + 0"
         assert label({"arch": "fcn", "depth": 2}) == "fcn depth 2"
         assert label({}) == "as in base"
+        assert label({"net": {"bias": False}}) == "net bias false"
         alike = settings()
         alike["studies"] = {
             "s": {

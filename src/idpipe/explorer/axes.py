@@ -43,6 +43,8 @@ def label(value: Any) -> str:
         return " ".join(told) or "as in base"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return " + ".join(label(one) for one in value)
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
