@@ -312,7 +312,7 @@ def differing(before: dict, after: dict) -> set[str]:
 def test_a_changed_depth_leaves_all_other_cells_untouched_there_and_back(setup):
     cells, pictures = "results/cells/*/*.*", "results/smoke/figures/fig*.png"
     before, drawn = contents(setup.folder, cells), contents(setup.folder, pictures)
-    assert len(before) == 50 * 4
+    assert len(before) == 56 * 4
     earlier = copy.deepcopy(setup.settings)
     setup.axis("fcn_residual", "net.depth", [4])
     assert ran(counted(setup.run())) == [1, 1, 0, 0, 1, {"fig41"}]
