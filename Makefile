@@ -33,9 +33,8 @@ figures: $(STAMP) ## draw every figure of config.yaml
 smoke: $(STAMP) ## draw every figure, tiny, in under two minutes
 	$(RUN) snakemake --cores $(CORES) all_figures --configfile config/smoke.yaml $(ARGS)
 
-# One thread, as in every cell: on small nets torch's threads only wait for each other.
 test: $(STAMP) ## run the tests
-	$(RUN) OMP_NUM_THREADS=1 pytest $(ARGS)
+	$(RUN) pytest $(ARGS)
 
 bench: $(STAMP) ## measure the engine and record it (about 15 minutes; ARGS=--quick: one)
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks $(ARGS)

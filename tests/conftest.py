@@ -4,6 +4,9 @@ import os
 import signal
 from pathlib import Path
 
+# As in every job, and before torch is there: on small networks its threads wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 from idpipe.config import DataConfig

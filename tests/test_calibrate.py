@@ -1,12 +1,11 @@
 """Prices fitted to times, and times taken of the engine."""
 
-import time
+import itertools
 
 import pytest
 import torch
 
-from idpipe import calibrate, costs, devices, engine
-from idpipe.cells import Cell
+from idpipe import calibrate, costs, devices
 from idpipe.costs import KINDS, Prices
 
 TRUE = Prices(
@@ -59,15 +58,14 @@ def test_each_shape_trains_until_its_speed_is_known(cell, monkeypatch):
     assert 0 < calibrate.step_seconds(quick, torch.device("cpu")) < 5
 
 
-def test_the_time_of_a_step_is_that_of_a_training(monkeypatch):
-    monkeypatch.setattr(calibrate, "SECONDS", 0.3)
-    cell = calibrate.SHAPES[4]
-    measured = calibrate.step_seconds(cell, torch.device("cpu"))
-    steps = 60
-    short = Cell.model_validate({**cell.model_dump(), "max_steps": steps})
-    start = time.process_time()
-    engine.train(short, calibrate._images(short))
-    assert measured == pytest.approx((time.process_time() - start) / steps, rel=0.6)
+def test_the_time_of_a_step_is_the_median_between_looks_by_the_steps_between_them(monkeypatch):
+    gaps = itertools.chain([100, 7, 2, 900, 2], itertools.repeat(2))
+    clock = itertools.accumulate(gaps)
+    monkeypatch.setattr(calibrate.time, "process_time", lambda: float(next(clock)))
+    monkeypatch.setattr(calibrate, "SECONDS", 920)
+    for cell in calibrate.SHAPES + calibrate.WIDE:
+        assert cell.report_every == calibrate.EVERY
+    assert calibrate.step_seconds(calibrate.SHAPES[0], torch.device("cpu")) == 2 / calibrate.EVERY
 
 
 def test_a_run_keeps_what_it_measured(monkeypatch, tmp_path):

@@ -27,6 +27,8 @@ from idpipe.checkpoints import Checkpoint
 from idpipe.engine import Trained
 from idpipe.errors import IdpipeError
 
+pytestmark = pytest.mark.numerical
+
 TEN = {"size": 8, "examples": [{"label": 7, "index": i} for i in range(10)]}
 ONE_LAYER = {"arch": "cnn", "depth": 1, "kernel": 3}
 VARIED = {"size": 8, "vary": True}

@@ -8,6 +8,8 @@ from idpipe import evaluate, nets, tables
 from idpipe.cells import Cell
 from idpipe.probes import ProbeSet
 
+pytestmark = pytest.mark.numerical
+
 SIZE = 6
 
 

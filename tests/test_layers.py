@@ -11,6 +11,8 @@ from idpipe.pixels import standardize
 from idpipe.probes import ProbeSet
 from idpipe.sources import Split
 
+pytestmark = pytest.mark.numerical
+
 SIZE = 6
 
 

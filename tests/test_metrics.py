@@ -7,6 +7,8 @@ import pytest
 
 from idpipe.metrics import correlation, mse
 
+pytestmark = pytest.mark.numerical
+
 
 @pytest.fixture
 def pairs():

@@ -11,6 +11,8 @@ from idpipe import nets
 from idpipe.cells import Cell
 from idpipe.net_specs import CNN, FCN
 
+pytestmark = pytest.mark.numerical
+
 SIZE = 6
 
 

@@ -20,6 +20,8 @@ from idpipe.patterns import PATTERNS
 from idpipe.pixels import standardize, unstandardize
 from idpipe.probes import ProbeSet, build, correlated, probe_hash
 
+pytestmark = pytest.mark.numerical
+
 SEVEN = DataSpec(examples=(Example(label=7),))
 FEW = ProbeSpec(rho=(0.0, 0.5, 1.0), n_per_rho=2)
 

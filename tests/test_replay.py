@@ -15,6 +15,8 @@ from idpipe.engine import Trained, Training, set_numerics
 from idpipe.replay import Repeated, Steps
 from idpipe.stack import Stack
 
+pytestmark = pytest.mark.numerical
+
 CPU = torch.device("cpu")
 
 

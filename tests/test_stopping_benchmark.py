@@ -16,6 +16,8 @@ from idpipe.data import training_images
 from idpipe.metrics import mse
 from idpipe.probes import build
 
+pytestmark = pytest.mark.numerical
+
 VALUES = (0.1, 0.01, 1e-9)
 
 
@@ -27,6 +29,7 @@ def cell() -> Cell:
             "replicates": 3,
             "stop_mse": 0.01,
             "report_every": 10,
+            "precision": "float64",
         }
     )
 
@@ -60,7 +63,7 @@ class TestKept:
             assert outcome.status == engine.CONVERGED
             assert moment.step == outcome.steps > 0
             for name, own in outcome.params.items():
-                torch.testing.assert_close(moment.params[name], own, rtol=1e-4, atol=1e-6)
+                torch.testing.assert_close(moment.params[name], own, rtol=1e-9, atol=1e-12)
 
     def test_is_the_first_judged_step_below_the_value(self, kept, cell, images):
         for (value, _), moment in kept.moments.items():
@@ -98,7 +101,7 @@ class TestMeasured:
         steps, final = modes(one, images, found["budget"], (0.01, 0.005))
         assert {value: stop["steps"] for value, stop in found["stops"].items()} == steps
         assert found["budget"] == 4 * max(steps["0.01"].values())
-        assert list(found["final_mse"].values()) == pytest.approx(final, rel=1e-3)
+        assert list(found["final_mse"].values()) == pytest.approx(final, rel=1e-9)
 
     def test_failed_replicates_are_named_and_left_out(self, cell, images, probes):
         wild = Cell.model_validate({**cell.model_dump(), "optimizer": {"name": "sgd", "lr": 1e4}})

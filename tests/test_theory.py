@@ -10,6 +10,8 @@ from torch.nn import functional as F
 
 from idpipe import nets, theory
 
+pytestmark = pytest.mark.numerical
+
 GENERATOR = np.random.default_rng(0)
 
 
