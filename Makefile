@@ -14,6 +14,9 @@ PIP := PIP_USE_PEP517=1 $(VENV)/bin/python -m pip --disable-pip-version-check
 # First on PATH, so that every tool and every `script:` rule runs on this environment's python.
 RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
+# A worker for each processor; tests/conftest.py tells which tests go together, and first.
+PYTEST := pytest --numprocesses logical --no-loadscope-reorder
+
 # Some machines' pip configuration caps these two here: a newer lock would not install there.
 PINS := torch==2.14.1 torchvision==0.29.1
 
@@ -21,7 +24,7 @@ PINS := torch==2.14.1 torchvision==0.29.1
 WAIVED_LINT := Specify a conda environment or container for each rule.
 
 .DEFAULT_GOAL := help
-.PHONY: help figures smoke test bench check docs format lock clean-venv
+.PHONY: help figures smoke test test-all bench check docs format lock clean-venv
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,8 +36,11 @@ figures: $(STAMP) ## draw every figure of config.yaml
 smoke: $(STAMP) ## draw every figure, tiny, in under two minutes
 	$(RUN) snakemake --cores $(CORES) all_figures --configfile config/smoke.yaml $(ARGS)
 
-test: $(STAMP) ## run the tests
-	$(RUN) pytest $(ARGS)
+test: $(STAMP) ## run the tests, but for those marked long
+	$(RUN) $(PYTEST) -m 'not long' $(ARGS)
+
+test-all: $(STAMP) ## run all tests: SLURM, a browser, random kills, the whole smoke preset
+	$(RUN) $(PYTEST) $(ARGS)
 
 bench: $(STAMP) ## measure the engine and record it (about 15 minutes; ARGS=--quick: one)
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks $(ARGS)

@@ -8,6 +8,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from idpipe.config import DataConfig
 from idpipe.data import prepare
@@ -18,6 +19,38 @@ REPOSITORY = Path(__file__).parents[1]
 # What a script starts in the background ignores SIGINT, which tests send to what they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+ONE_AT_A_TIME = ("slurm", "runs")
+"""Folders of tests that start whole runs, which would starve each other; the longest first."""
+
+
+def folder_of(nodeid: str) -> str:
+    """`slurm` of `tests/slurm/test_x.py::test_y`."""
+    return nodeid.split("/")[-2]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole runs come first, and may take their time."""
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.timeout(1800))
+        elif folder_of(item.nodeid) in ONE_AT_A_TIME:
+            item.add_marker(pytest.mark.timeout(300))
+    items.sort(key=lambda item: [folder_of(item.nodeid) != name for name in ONE_AT_A_TIME])
+
+
+class OneWorkerEach(LoadScopeScheduling):
+    """Every file's tests go to one worker, and so do those of a folder of whole runs."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = folder_of(nodeid)
+        return folder if folder in ONE_AT_A_TIME else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log) -> OneWorkerEach:
+    """Called where tests are spread over processes."""
+    return OneWorkerEach(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_faults import mounted
+from disks import mounted
 
 from idpipe import doctor, project
 from idpipe.cli import main

@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -12,10 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_workflow import command, tiny
 
-from idpipe import costs, gpus
-from idpipe.config import load
+from idpipe import gpus
 from idpipe.errors import IdpipeError
 
 JOB = """
@@ -131,21 +128,6 @@ def size(file: Path) -> int:
         return int(file.read_text() or 0)
     except FileNotFoundError:
         return 0
-
-
-def test_training_jobs_of_a_run_share_the_gpus(tmp_path):
-    how = command(tmp_path, tiny(), "fig03", "fig02", "--cores", "4")
-    how["env"] |= {"IDPIPE_GPUS": "750,750", "TMPDIR": str(tmp_path)}
-    done = subprocess.run(**how, capture_output=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    logs = [log.read_text() for log in (tmp_path / "results/logs/train").glob("*.log")]
-    on = [re.search(r"computes on GPU (\d), (\d+) MiB", log) for log in logs]
-    assert len(on) == 6 and all(on)
-    assert {found[1] for found in on} == {"0", "1"}
-    planned = {costs.vram_mib(cell) for cell in load(tiny()).cells.values()}
-    assert {int(found[2]) for found in on} <= planned
-    (folder,) = tmp_path.glob("idpipe-gpus-*")
-    assert [path.name for path in folder.rglob("*") if path.is_file()] == ["lock"]
 
 
 def test_gpus_named_by_the_environment(monkeypatch):

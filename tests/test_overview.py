@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from test_workflow import command, snakemake, tiny
 
 from idpipe import overview
 from idpipe.errors import IdpipeError
@@ -107,27 +104,3 @@ def test_a_bad_interval_is_refused(text, monkeypatch):
 
 def test_durations():
     assert [duration(s) for s in (5.0, 100.0, 8000.0)] == ["5 s", "2 min", "2.2 h"]
-
-
-def test_a_run_says_how_far_it_is_what_it_came_to_and_what_failed(tmp_path):
-    how = command(tmp_path, tiny(), "fig03", "fig04")
-    how["env"][overview.PROGRESS] = "0.2"
-    first = subprocess.run(**how, capture_output=True, check=True).stderr
-    assert " of 2 cells trained, " in first
-    assert "2 cells trained (0 were there), 2 evaluated (0 were there), 2 figures drawn" in first
-    assert "Results: results/tiny/figures" in first
-
-    (tmp_path / "results/tiny/figures/fig03.png").unlink()
-    again = snakemake(tmp_path, tiny(), "fig03", "fig04").stderr
-    assert "0 cells trained (2 were there), 0 evaluated (2 were there), 1 figures drawn" in again
-
-    (metrics, *_) = tmp_path.glob("results/cells/*/eval-*/metrics.parquet")
-    metrics.unlink()
-    (tmp_path / "results/tiny/figures/fig03.png").unlink()
-    weights = metrics.parents[1] / "weights.safetensors"
-    at = weights.stat().st_mtime_ns
-    weights.write_bytes(weights.read_bytes()[:100])
-    os.utime(weights, ns=(at, at))
-    failed = snakemake(tmp_path, tiny(), "fig03")
-    assert failed.returncode != 0
-    assert f"Failed: evaluate {weights.parent.name}. The same command goes on" in failed.stderr

@@ -26,7 +26,6 @@ import sys
 import tempfile
 import threading
 import traceback
-import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -47,6 +46,9 @@ ONE_THREAD = {
         "NUMEXPR_NUM_THREADS",
     )
 }
+ONE_PROCESS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+"""For the worker: a child has no thread but the one that forked it, so there must be no other, and
+pyarrow's allocator starts one when it is loaded."""
 STREAMS = 3
 LONGEST_REQUEST = 2**20
 TAKEN = b"+"
@@ -136,7 +138,7 @@ def _start(folder: str, preload: Sequence[str]) -> str:
         number = listener.fileno()
         # -P: a file of the working directory is no module of the worker's.
         command = [sys.executable, "-P", "-m", "idpipe.worker", str(number), folder, *preload]
-        environment = {**os.environ, **ONE_THREAD}
+        environment = {**os.environ, **ONE_THREAD, **ONE_PROCESS}
         worker = subprocess.Popen(
             command, stdin=subprocess.PIPE, pass_fds=[number], env=environment
         )
@@ -163,17 +165,9 @@ def serve(listener: socket.socket, preload: Sequence[str]) -> None:
         while all(key.fileobj is listener for key, _ in waiting.select()):
             connection, _ = listener.accept()
             with connection, suppress(OSError):  # no process to be had: the script runs by itself
-                if _fork() == 0:
+                if os.fork() == 0:
                     _be_child(listener, connection)
             _reap()
-
-
-def _fork() -> int:
-    with warnings.catch_warnings():
-        # Python 3.12 warns of locks that other threads hold. Those of the libraries loaded
-        # beforehand wait for work, and hold none.
-        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-        return os.fork()
 
 
 def _be_child(listener: socket.socket, connection: socket.socket) -> NoReturn:

@@ -15,7 +15,7 @@ from PIL import Image
 from idpipe import project
 from idpipe.cli import main
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 PLACED = "idpipe/project_files/"
 """Where the wheel has the files that `idpipe init` lays down."""
 

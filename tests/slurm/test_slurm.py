@@ -1,4 +1,4 @@
-"""The SLURM profile against a real SLURM with two fake GPUs, which tests/slurm/cluster.sh starts.
+"""The SLURM profile against a real SLURM with two fake GPUs, which cluster.sh starts.
 
 Real jobs are run, cancelled, orphaned and stopped by their time limit.
 """
@@ -8,32 +8,16 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 import yaml
-from test_workflow import REPOSITORY, tiny
+from slurm_runs import ALIVE, PROFILE, SNAKEMAKE, Run, until
+from snakemake_runs import tiny
 
 from idpipe import jobs, slurm, store
-from idpipe.config import load
 
-PROGRAMS = ["slurmctld", "slurmd", "munged", "squeue", "scontrol"]
-SEARCH = f"{os.environ['PATH']}:/usr/sbin"
-MISSING = [name for name in PROGRAMS if not shutil.which(name, path=SEARCH)]
-pytestmark = [
-    pytest.mark.slurm,
-    pytest.mark.skipif(
-        bool(MISSING), reason="SLURM is not installed: slurmctld, slurmd, slurm-client and munge"
-    ),
-    pytest.mark.skipif(os.getuid() != 0, reason="a SLURM of our own needs root"),
-]
-SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
-PROFILE = REPOSITORY / "profiles/slurm"
-# Seconds between looks at the jobs start small and grow by ten while none has ended.
-QUICK = ["--slurm-init-seconds-before-status-checks", "1", "--max-status-checks-per-second", "1"]
+pytestmark = pytest.mark.long
 
 BROKEN_SQUEUE = """#!/bin/sh
 if [ -e "{flag}" ]; then
@@ -42,103 +26,6 @@ if [ -e "{flag}" ]; then
 fi
 exec {squeue} "$@"
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster(tmp_path_factory) -> Iterator[Path]:
-    """A running SLURM's folder; commands of this process and its children speak to it."""
-    folder = tmp_path_factory.mktemp("cluster")
-    script = REPOSITORY / "tests/slurm/cluster.sh"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", f"{folder / 'bin'}:{Path(sys.executable).parent}:{SEARCH}")
-        patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
-        patch.setenv("OMP_NUM_THREADS", "1")
-        try:
-            subprocess.run([script, "start", folder], check=True)
-            yield folder
-        finally:
-            subprocess.run([script, "stop", folder], check=True)
-
-
-class Run:
-    """Snakemake on SLURM, in a folder of its own with prepared images."""
-
-    def __init__(self, folder: Path, settings: dict, source: Path | None = None) -> None:
-        self.folder, self.said = folder, folder / "said.txt"
-        folder.mkdir(exist_ok=True)
-        (folder / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
-        if source is not None:
-            shutil.copytree(source, folder / "results/data/digits")
-        (self.cell, *_) = load(settings).cells
-        self.result = store.Layout(Path("results")).cell(self.cell) / "status.json"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self, *arguments: str, profile: Path = PROFILE, **environment: str) -> None:
-        line = [*SNAKEMAKE, "--workflow-profile", str(profile), *QUICK, *arguments]
-        with open(self.said, "ab") as said:
-            self.process = subprocess.Popen(
-                line,
-                cwd=self.folder,
-                stdout=said,
-                stderr=said,
-                start_new_session=True,
-                env={**os.environ, **environment},
-            )
-
-    def end(self, seconds: float = 240) -> int:
-        """Snakemake's exit status."""
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            pytest.fail(f"Snakemake did not end in {seconds} s:\n{self.said.read_text()}")
-
-    def kill(self) -> None:
-        """End Snakemake and its jobs, if they still run."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-        if unfinished := [job["JobId"] for job in self.jobs() if job["JobState"] in ALIVE]:
-            subprocess.run(["scancel", *unfinished], check=True)
-
-    def jobs(self, rule: str = "") -> list[dict[str, str]]:
-        """What SLURM knows of this run's jobs, in the order they were submitted."""
-        told = subprocess.run(
-            ["scontrol", "show", "job", "--oneliner"], capture_output=True, text=True, check=True
-        ).stdout
-        found = [dict(re.findall(r"(\S+?)=(\S*)", line)) for line in told.splitlines()]
-        name = f"rule_{rule}"
-        return [
-            job
-            for job in found
-            if job.get("WorkDir") == str(self.folder) and job["Comment"].startswith(name)
-        ]
-
-    def training(self) -> str:
-        """Id of the job that trains, once it has said how far it is; it is not saved before."""
-
-        def busy() -> str | None:
-            running = [job["JobId"] for job in self.jobs("train") if job["JobState"] == "RUNNING"]
-            return running[-1] if running and " steps/s " in self.log(running[-1]) else None
-
-        return until(busy, 90, self.said)
-
-    def log(self, job: str) -> str:
-        """What a training job wrote, where the profile keeps it."""
-        file = self.folder / f"results/logs/slurm/rule_train/{self.cell}/{job}.log"
-        return file.read_text() if file.exists() else ""
-
-
-ALIVE = ("PENDING", "RUNNING", "COMPLETING")
-
-
-def until(true: Callable[[], object], seconds: float, said: Path):
-    """The first true answer, asked for again and again."""
-    end = time.monotonic() + seconds
-    while not (answer := true()):
-        if time.monotonic() > end:
-            pytest.fail(f"never in {seconds} s:\n{said.read_text()[-6000:]}")
-        time.sleep(0.3)
-    return answer
 
 
 def one_cell(steps: int) -> dict:

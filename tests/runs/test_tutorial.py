@@ -2,7 +2,6 @@
 
 import os
 import re
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -11,22 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-REPOSITORY = Path(__file__).parents[1]
+pytestmark = pytest.mark.long
+
+REPOSITORY = Path(__file__).parents[2]
 PAGE = (REPOSITORY / "docs/tutorial.md").read_text()
 STEP = re.compile(r"(?:Write `([^`]+)`[^`]*?:\n\n)?```(\w+)\n(.*?)```", re.S)
 SAID = re.compile(r"(\w+) of (\d+) layers, to the (\w+): (\S+) ± (\S+)")
 
 
-def processor_seconds() -> float:
-    """Of all processes that have ended below this one: the time on one idle core, or more."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 @pytest.fixture(scope="module")
-def done(tmp_path_factory) -> tuple[Path, str, float]:
-    """The project's folder, all that was said, and the seconds of processor time it took."""
-    start = processor_seconds()
+def done(tmp_path_factory) -> tuple[Path, str]:
+    """The project's folder, and all that was said."""
     folder = tmp_path_factory.mktemp("tutorial")
     project = folder / "my_project"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
@@ -46,7 +40,7 @@ def done(tmp_path_factory) -> tuple[Path, str, float]:
         )
         said += result.stdout + result.stderr
         assert result.returncode == 0, said
-    return project, said, processor_seconds() - start
+    return project, said
 
 
 def test_every_block_is_a_command_or_has_a_name():
@@ -55,12 +49,11 @@ def test_every_block_is_a_command_or_has_a_name():
     assert all((language == "sh") != bool(name) for name, language, _ in steps)
 
 
-def test_it_ends_with_a_figure_in_two_minutes(done):
-    project, _, seconds = done
+def test_it_ends_with_a_figure(done):
+    project, _ = done
     with Image.open(project / "answer.png") as picture:
         assert np.asarray(picture.convert("L")).std() > 1
     assert (project / "results/tutorial/figures/fig03.png").is_file()
-    assert seconds < 120
 
 
 def test_the_answer_is_what_the_page_says(done):

@@ -1,7 +1,7 @@
-"""The smoke preset through the SLURM profile, and the SLURM that test_slurm starts.
+"""The smoke preset through the SLURM profile, and the SLURM that conftest.py starts.
 
-Every run asks for one cell of each study and one figure of each kind, which passes through every
-rule: 67 jobs. With `IDPIPE_SLURM_WHOLE=1` the whole preset runs too, 190 jobs.
+Always one figure for each kind of what figures read, which passes through every rule. With
+`IDPIPE_SLURM_WHOLE=1` the whole preset runs too, 190 jobs.
 """
 
 import os
@@ -10,15 +10,16 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from test_slurm import Run, cluster, pytestmark
-from test_workflow import REPOSITORY
+from slurm_runs import Run
+from snakemake_runs import REPOSITORY
 
 from idpipe.config import load
 from idpipe.figures.registry import FIGURES
 from idpipe.settings import read
 from idpipe.targets import Targets
 
-__all__ = ["cluster", "pytestmark"]
+pytestmark = pytest.mark.long
+
 WHOLE = "IDPIPE_SLURM_WHOLE"
 SECONDS = 2400
 
@@ -53,11 +54,17 @@ def pictures(run: Run) -> Counter[str]:
     return Counter(file.suffix for file in files if file.stat().st_size)
 
 
-def test_one_cell_of_every_study_and_one_figure_of_every_kind(preset, tmp_path):
-    for study in preset["studies"].values():
-        study["axes"] = {key: values[-1:] for key, values in study["axes"].items()}
-    preset["studies"]["fcn_two_layer"]["axes"]["train_layers"] = ["bottom"]
-    kinds = {figure.module: name for name, figure in reversed(FIGURES.items())}
+def test_every_rule_and_one_figure_of_every_kind_of_input(preset, tmp_path):
+    kinds = {
+        (figure.images, figure.analyses, figure.deepest, figure.suffixes, figure.weights): name
+        for name, figure in reversed(FIGURES.items())
+    }
+    shown = {study for name in kinds.values() for study in FIGURES[name].studies}
+    preset["studies"] = {
+        name: {**study, "axes": {key: values[-1:] for key, values in study["axes"].items()}}
+        for name, study in preset["studies"].items()
+        if name in shown
+    }
     products = ["figures/scorecard.png", "provenance.html", "explorer.html"]
     run = completed(
         tmp_path / "run", preset, *kinds.values(), *[f"results/smoke/{file}" for file in products]
@@ -65,8 +72,7 @@ def test_one_cell_of_every_study_and_one_figure_of_every_kind(preset, tmp_path):
     rules = {re.match(r"rule_([a-z0-9]+)", job["Comment"])[1] for job in run.jobs()}
     written = "".join(file.read_text() for file in (REPOSITORY / "workflow/rules").glob("*.smk"))
     assert rules == {*re.findall(r"^rule (\w+):", written, re.M), *kinds.values()}
-    shown = [FIGURES[name].suffixes for name in kinds.values()]
-    both = sum("png" in suffixes for suffixes in shown) + 1
+    both = sum("png" in FIGURES[name].suffixes for name in kinds.values()) + 1
     assert (pictures(run)[".png"], pictures(run)[".pdf"]) == (both, both)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from test_workflow import REPOSITORY, tiny
+from snakemake_runs import REPOSITORY, tiny
 
 from idpipe.config import load
 from idpipe.figures.registry import FIGURES

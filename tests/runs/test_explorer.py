@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from playwright.sync_api import sync_playwright
-from test_workflow import jobs, snakemake
+from snakemake_runs import jobs, snakemake
 
 from idpipe.config import load
 from idpipe.explorer.axes import axes, label
@@ -177,6 +177,7 @@ def pixels(targets: Targets, cell_id: str, replicate: int) -> tuple[np.ndarray, 
     return shown(inputs), shown(outputs)
 
 
+@pytest.mark.long
 class TestPage:
     def test_is_one_file_that_asks_for_nothing(self, folder, opened):
         window = opened()
@@ -279,6 +280,7 @@ class TestPage:
         assert window.told.startswith("init xavier_normal, seed 2:")
 
 
+@pytest.mark.long
 class TestLink:
     def test_a_link_restores_the_view(self, opened, targets):
         cell = targets.plan.studies["three"][5].cell_id
@@ -312,6 +314,7 @@ class TestLink:
         assert window.page.input_value("#measure") == "gap"
 
 
+@pytest.mark.long
 class TestHand:
     def test_the_map_by_keyboard(self, opened, targets):
         window = opened(study="cnn_depth", y="net.depth", x="rho")
@@ -354,6 +357,7 @@ class TestHand:
 
 
 class TestParts:
+    @pytest.mark.long
     def test_layers_of_cells_that_figures_ask_for(self, opened, targets):
         cell = targets.plan.studies["cnn_depth"][2].cell_id
         window = opened(cell=cell)

@@ -1,7 +1,4 @@
-"""Whatever goes wrong, a plain rerun of real Snakemake ends with the results of a calm run.
-
-Jobs run in one warm worker of this module, or each run's start would be most of its time.
-"""
+"""Whatever goes wrong, a plain rerun of real Snakemake ends with the results of a calm run."""
 
 import hashlib
 import json
@@ -17,10 +14,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_workflow import command
-from test_workflow import jobs as planned
+from disks import mounted
+from snakemake_runs import command, snakemake, warm
+from snakemake_runs import jobs as planned
 
-from idpipe import cells, engine, jobs, store, worker
+from idpipe import cells, engine, jobs, store
 from idpipe.checkpoints import SECONDS
 from idpipe.config import load
 from idpipe.errors import ShortageError
@@ -32,8 +30,6 @@ from idpipe.worker import ADDRESS
 
 STEPS = 1_500
 """Of a cell: long enough to be struck."""
-PRELOAD = ["idpipe.jobs", "idpipe.figures.heatmaps", "matplotlib.backends.backend_agg"]
-PRELOAD += ["matplotlib.backends.backend_pdf", "snakemake.iocontainers", "snakemake.logging"]
 RESULTS = ("weights.safetensors", "history.parquet", "eval-*/metrics.parquet", "eval-*/*.npz")
 
 
@@ -48,16 +44,10 @@ def settings(depths=(1, 2), **defaults) -> dict:
     }
 
 
-@pytest.fixture(scope="module")
-def warm() -> str:
-    """Address of a worker that all runs of this module use."""
-    return worker.start(PRELOAD)
-
-
 @pytest.fixture(autouse=True)
-def environment(warm, monkeypatch) -> None:
-    """Jobs go to the warm worker, and cells in training are saved often."""
-    monkeypatch.setenv(ADDRESS, warm)
+def environment(monkeypatch) -> None:
+    """Jobs go to the warm process, and cells in training are saved often."""
+    monkeypatch.setenv(ADDRESS, warm())
     monkeypatch.setenv(SECONDS, "0.1")
 
 
@@ -70,9 +60,8 @@ def start(folder: Path, config: dict, *arguments: str) -> subprocess.Popen[str]:
 
 def run(folder: Path, config: dict, *arguments: str) -> tuple[int, str]:
     """Exit status of such a run, and what it said."""
-    process = start(folder, config, *arguments)
-    said, _ = process.communicate()
-    return process.returncode, said
+    done = snakemake(folder, config, "fig04", *arguments)
+    return done.returncode, done.stdout + done.stderr
 
 
 def completed(folder: Path, config: dict, *arguments: str) -> str:
@@ -83,12 +72,10 @@ def completed(folder: Path, config: dict, *arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def calm(tmp_path_factory, warm) -> Path:
+def calm(tmp_path_factory) -> Path:
     """A folder in which nothing went wrong."""
     folder = tmp_path_factory.mktemp("calm") / "folder"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(ADDRESS, warm)
-        completed(folder, settings())
+    completed(folder, settings())
     return folder
 
 
@@ -121,7 +108,7 @@ def wait_for(holds, process: subprocess.Popen[str]) -> None:
 
 
 def children() -> list[int]:
-    """The processes of jobs: children of the warm worker, which is this process's child."""
+    """The processes of jobs: children of the warm process, which is this process's child."""
     workers = [n for n, parent, line in processes() if parent == os.getpid() and "worker" in line]
     return [number for number, parent, _ in processes() if parent in workers]
 
@@ -138,7 +125,7 @@ def processes() -> list[tuple[int, int, str]]:
 
 
 def strike(process: subprocess.Popen[str]) -> None:
-    """SIGKILL to the process group and to the jobs that the warm worker does for it."""
+    """SIGKILL to the process group and to the jobs that the warm process does for it."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     for number in children():
@@ -202,7 +189,8 @@ OWN_WORKER_EVERY = 7
 """Every so many trials the whole group, a worker of its own included, is struck."""
 
 
-def test_killed_at_random_moments_it_ends_with_the_same_results(calm, tmp_path, monkeypatch, warm):
+@pytest.mark.long
+def test_killed_at_random_moments_it_ends_with_the_same_results(calm, tmp_path, monkeypatch):
     chance, trial, chain, phases = random.Random(0), 0, 0, set()
     began = time.monotonic()
     completed(tmp_path / "measured", settings())
@@ -213,7 +201,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_results(calm, tmp_path, 
             if trial % OWN_WORKER_EVERY == OWN_WORKER_EVERY - 1:
                 monkeypatch.delenv(ADDRESS)
             process = start(folder, settings())
-            monkeypatch.setenv(ADDRESS, warm)
+            monkeypatch.setenv(ADDRESS, warm())
             # Reading the Snakefile takes the first quarter or so; nothing is at stake then. What
             # is reached late in a run is reached sooner by the next, which has less to do.
             with suppress(subprocess.TimeoutExpired):
@@ -253,38 +241,23 @@ def test_a_second_snakemake_is_refused_and_harms_nothing(calm, tmp_path):
 # --- disks -----------------------------------------------------------------------------------
 
 
-def mounted(tmp_path: Path, script: str) -> str:
-    """What a shell script said that may mount what it likes, seen by nobody else."""
-    line = ["unshare", "--map-root-user", "--mount"]
-    try:
-        probe = [*line, "mount", "-t", "tmpfs", "none", str(tmp_path)]
-        able = subprocess.run(probe, capture_output=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("no `unshare` to mount a small disk with")
-    if able.returncode != 0:
-        pytest.skip(f"no small disk can be mounted here: {able.stderr.decode().strip()}")
-    line += ["bash", "-c", script]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.run(line, **pipes, text=True, check=False).stdout
-
-
 def test_a_full_disk_is_told_and_when_there_is_room_it_goes_on(calm, tmp_path):
     folder = tmp_path / "folder"
     how = command(folder, settings(), "fig04")
-    how["env"][ADDRESS] = ""  # the warm worker does not see the small disk
-    snakemake = " ".join(f"{name}={shlex.quote(how['env'][name])}" for name in (ADDRESS, "PATH"))
-    snakemake += f" {shlex.join(how['args'])}"
+    how["env"][ADDRESS] = ""  # the warm process does not see the small disk
+    line = " ".join(f"{name}={shlex.quote(how['env'][name])}" for name in (ADDRESS, "PATH"))
+    line += f" {shlex.join(how['args'])}"
     (folder / "results").mkdir()
     copy = tmp_path / "after"
     # Room for the images and the cells, and not for all that is predicted.
     said = mounted(
         tmp_path,
         f"cd {shlex.quote(str(folder))}; mount -t tmpfs -o size=1960k none results\n"
-        f"{snakemake}; echo STATUS $?\n"
+        f"{line}; echo STATUS $?\n"
         "echo TRAINED $(ls results/cells/*/status.json | wc -l)\n"
         "md5sum results/cells/*/status.json | sort > ../before\n"
         "mount -o remount,size=50m results; echo ROOM\n"
-        f"{snakemake}; echo STATUS $?\n"
+        f"{line}; echo STATUS $?\n"
         "md5sum results/cells/*/status.json | sort | diff ../before - && echo SURVIVED\n"
         f"find . -name '.*.tmp'; cp -a . {shlex.quote(str(copy))}\n",
     )
@@ -300,13 +273,13 @@ def test_a_read_only_folder_is_told_and_when_it_is_writable_it_goes_on(calm, tmp
     wanted = settings(depths=(1, 2, 3))
     how = command(folder, wanted, "fig04")
     how["env"][ADDRESS] = ""
-    snakemake = " ".join(f"{name}={shlex.quote(how['env'][name])}" for name in (ADDRESS, "PATH"))
-    snakemake += f" {shlex.join(how['args'])}"
+    line = " ".join(f"{name}={shlex.quote(how['env'][name])}" for name in (ADDRESS, "PATH"))
+    line += f" {shlex.join(how['args'])}"
     said = mounted(
         tmp_path,
         f"cd {shlex.quote(str(folder))}\n"
         "mount --bind results results && mount -o remount,ro,bind results\n"
-        f"{snakemake}; echo STATUS $?\n",
+        f"{line}; echo STATUS $?\n",
     )
     assert "Write-protected output files" in said and "results/tiny/figures/fig04.png" in said
     assert "STATUS 1" in said and "Traceback" not in said

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from test_workflow import REPOSITORY, command, counted
+from snakemake_runs import REPOSITORY, command, counted
 
 from idpipe.figures.registry import FIGURES
 from idpipe.settings import read
+
+pytestmark = pytest.mark.long
 
 PAGE = (REPOSITORY / "docs/reruns.md").read_text()
 ROWS = {

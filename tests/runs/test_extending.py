@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 GUIDE = (REPOSITORY / "docs/extending.md").read_text()
 INSERT = re.compile(r"In `([^`]+)`, (above|below) `([^`]+)`:\n\n```python\n(.*?)```", re.S)
 REPLACE = re.compile(r"In `([^`]+)`, replace `([^`]+)` by `([^`]+)`\.")

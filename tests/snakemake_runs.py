@@ -1,0 +1,86 @@
+"""Real Snakemake runs of small configurations, each in a folder of its own."""
+
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from idpipe import worker
+from idpipe.figures.registry import FIGURES
+from idpipe.worker import ADDRESS
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+CLASSIFIER = {"classifier_train_per_class": 4, "classifier_test_per_class": 2}
+
+
+def tiny(**changes) -> dict:
+    """Settings of six small cells with every study that a figure reads."""
+    fcn = {"net": {"arch": "fcn", "width": 16}}
+    linear = {"net": {"arch": "fcn", "width": 16, "activation": "linear"}}
+    cnn = {"net": {"arch": "cnn", "width": 3}}
+    return {
+        "run": "tiny",
+        "defaults": {"replicates": 2, "max_steps": 50},
+        "studies": {
+            "fcn_relu_depth": {"base": fcn, "axes": {"net.depth": [1, 2]}},
+            "fcn_linear_depth": {"base": linear, "axes": {"net.depth": [1, 2]}},
+            "cnn_depth": {"base": cnn, "axes": {"net.depth": [1, 2]}},
+        },
+        "probes": {**CLASSIFIER, "rho": [0, 1], "n_per_rho": 2, "sizes": [7, 35]},
+        "figures": {"dpi": 60},
+        **changes,
+    }
+
+
+def command(folder: Path, settings: dict, *arguments: str) -> dict:
+    """How to run the repository's workflow in `folder` with `settings` as its config.yaml."""
+    folder.mkdir(exist_ok=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+    line = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+    line += ["--directory", str(folder), "--cores", "2", *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    return {"args": line, "text": True, "env": environment}
+
+
+@cache
+def warm() -> str:
+    """Address of a process that has imported Snakemake and what jobs need, to fork them from."""
+    return worker.start(
+        [
+            *["snakemake.cli", "snakemake.workflow", "idpipe.targets", "idpipe.jobs"],
+            *sorted({f"idpipe.figures.{figure.module}" for figure in FIGURES.values()}),
+            *["idpipe.claims.evidence", "idpipe.claims.scorecard"],
+            *["matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf"],
+        ]
+    )
+
+
+def snakemake(folder: Path, settings: dict, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run that command, Snakemake and its jobs by the warm process unless `ADDRESS` is set."""
+    how = command(folder, settings, *arguments)
+    how["args"][1:3] = [str(Path(__file__).with_name("warm_snakemake.py"))]
+    if ADDRESS not in how["env"]:
+        how["env"][ADDRESS] = warm()
+    return subprocess.run(**how, capture_output=True, check=False)
+
+
+def jobs(folder: Path, settings: dict, *arguments: str) -> Counter[str]:
+    """How often each rule would run."""
+    return counted(snakemake(folder, settings, "--dry-run", *arguments))
+
+
+def counted(result: subprocess.CompletedProcess[str]) -> Counter[str]:
+    """How often each rule ran or would run, as Snakemake says before it starts."""
+    assert result.returncode == 0, result.stdout + result.stderr
+    said = result.stdout + result.stderr + "\n\n"
+    table = re.search(r"^job +count\n-+ +-+\n(.*?)\n\n", said, re.M | re.S)
+    rows = [line.split() for line in table[1].splitlines()] if table else []
+    return Counter({name: int(count) for name, count in rows if name != "total"})
