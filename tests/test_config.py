@@ -260,17 +260,15 @@ def problems(config):
     return caught.value.problems
 
 
-@pytest.mark.parametrize(("where", "value", "start", "says"), BAD_BY_ITSELF + BAD_TOGETHER)
-def test_refused_in_one_line(where, value, start, says):
-    (problem,) = problems(changed(where, value))
-    assert problem.startswith(f"{start}: {says}" if not start.endswith("0000") else start)
-    assert says in problem
-    assert "\n" not in problem
+def test_each_is_refused_in_one_line():
+    for where, value, start, says in BAD_BY_ITSELF + BAD_TOGETHER:
+        (problem,) = problems(changed(where, value))
+        assert problem.startswith(f"{start}: {says}" if not start.endswith("0000") else start)
+        assert says in problem and "\n" not in problem
 
 
-@pytest.mark.parametrize(("where", "value", "start", "says"), BAD_BY_ITSELF)
-def test_the_schema_refuses_it_too(where, value, start, says):
-    assert not SCHEMA.is_valid(changed(where, value))
+def test_the_schema_refuses_what_is_bad_by_itself_too():
+    assert [row for row in BAD_BY_ITSELF if SCHEMA.is_valid(changed(*row[:2]))] == []
 
 
 def test_good():

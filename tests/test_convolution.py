@@ -22,7 +22,7 @@ from idpipe.winograd import matrices
 pytestmark = pytest.mark.numerical
 
 # Even and odd sizes, kernels that reach over the whole image and that do not.
-CASES = list(itertools.product([5, 8, 14, 28], [15, 17, 29, 57]))
+CASES = [(5, 15), (5, 57), (8, 17), (14, 29), (28, 15), (28, 57)]
 
 
 def made_up(size: int, kernel: int, dtype: torch.dtype, width: int | None = None):
@@ -73,19 +73,20 @@ OTHERS = [
 ] + [("padded", 5)]
 
 
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (4, 4), (5, 9), (8, 8), (14, 3), (28, 28)])
 @pytest.mark.parametrize(("name", "kernel"), OTHERS)
-def test_every_formulation_equals_the_direct_one(name, kernel, height, width):
-    for outputs in (1, 5, 8):
+def test_every_formulation_equals_the_direct_one(name, kernel):
+    sizes = [(1, 1), (4, 4), (5, 9), (8, 8), (14, 3), (28, 28)]
+    for (height, width), outputs in itertools.product(sizes, (1, 5, 8)):
         generator = torch.Generator().manual_seed(kernel)
         shapes = [(2, 3, 4, height, width), (3, outputs, 4, kernel, kernel), (3, outputs)]
         given = [torch.randn(shape, generator=generator).double() for shape in shapes]
-        assert max(differences(name, [one.requires_grad_() for one in given])) < 1e-12
+        errors = differences(name, [one.requires_grad_() for one in given])
+        assert max(errors) < 1e-12, (height, width, outputs)
 
 
 def test_patches_that_are_not_kept_are_gathered_again(monkeypatch):
     monkeypatch.setattr("idpipe.columns.KEPT", 0)
-    test_every_formulation_equals_the_direct_one("columns", 5, 5, 9)
+    test_every_formulation_equals_the_direct_one("columns", 5)
 
 
 def rounding(terms: int) -> float:
@@ -107,7 +108,7 @@ def amplified(kernel: int) -> float:
     return ((by.output * sizes[:, None]).square().sum(0).mean().sqrt() / kernel).item()
 
 
-@pytest.mark.parametrize(("name", "kernel"), [*OTHERS, ("direct", 5), ("fourier", 57)])
+@pytest.mark.parametrize(("name", "kernel"), [*OTHERS, ("direct", 5), ("fourier", 29)])
 def test_rounding_errors_in_single_precision(name, kernel):
     channels, images, size = 24, 2, 28
     generator = torch.Generator().manual_seed(kernel)
@@ -192,8 +193,6 @@ def test_small_kernels_go_the_direct_way():
     assert torch.equal(convolve(*given), direct(*given))
 
 
-@pytest.mark.parametrize(
-    ("size", "kernel", "length"), [(28, 57, 56), (28, 17, 36), (28, 25, 40), (7, 57, 14)]
-)
-def test_length_of_transforms(size, kernel, length):
-    assert transform_length(size, kernel) == length
+def test_length_of_transforms():
+    lengths = {(28, 57): 56, (28, 17): 36, (28, 25): 40, (7, 57): 14}
+    assert {case: transform_length(*case) for case in lengths} == lengths

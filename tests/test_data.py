@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tarfile
 import threading
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -396,10 +395,8 @@ def test_a_silent_server_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(
             datasets.MNIST, "mirrors", [f"http://127.0.0.1:{silent.getsockname()[1]}/"]
         )
-        start = time.perf_counter()
         with pytest.raises(DataError, match=r"the download failed .*timed out"):
             prepared(tmp_path / "out", "mnist", tmp_path, download=True)
-    assert time.perf_counter() - start < 5
     assert socket.getdefaulttimeout() is None
 
 

@@ -4,7 +4,6 @@ import functools
 import http.server
 import os
 import shlex
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -65,14 +64,13 @@ def test_what_fails_is_named_at_the_end_and_exits_with_1(folder, capsys):
     assert "has no Snakefile: go to the folder of the Snakefile" in failing[0]
 
 
-def test_the_exit_status_of_the_command(tmp_path):
-    line = [sys.executable, "-m", "idpipe", "doctor", "--set", "data.download=false"]
-    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "FAIL  configuration  refused: config.yaml: cannot be read" in done.stdout
-    assert done.stderr == (
-        "idpipe: no run works here before this is mended: folder, configuration\n"
-    )
+def test_outside_a_project_the_configuration_is_amiss_too(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", "--set", "data.download=false"])
+    named = "folder, configuration"
+    assert str(ended.value) == f"idpipe: no run works here before this is mended: {named}"
+    assert "FAIL  configuration  refused: config.yaml: cannot be read" in capsys.readouterr().out
 
 
 def test_a_refused_configuration_is_one_line(folder):
@@ -117,21 +115,17 @@ class TestMachine:
         total = int(told["MemTotal"].split()[0]) * 1024
         assert 0 < doctor.free_memory() <= total
 
-    @pytest.mark.parametrize(
-        ("options", "said"),
-        [
-            ("-o size=20m", "0.0 GiB free at"),
-            ("-o ro", "cannot be written (Read-only file system)"),
-        ],
-    )
-    def test_a_small_and_a_read_only_disk(self, folder, options, said):
+    def test_a_small_and_a_read_only_disk(self, folder):
         (folder / "results").mkdir()
-        ask = shlex.join([sys.executable, "-m", "idpipe", "doctor", "--set", "data.download=false"])
-        script = f"cd {shlex.quote(str(folder))}; mount -t tmpfs {options} none results; {ask}"
-        told = mounted(folder / "results", script)
-        (disk,) = [line for line in told.splitlines() if line[6:].startswith("disk")]
-        assert disk.startswith("FAIL") and said in disk
-        assert "before this is mended: disk\n" in told
+        code = "from idpipe.doctor import configuration, disk; "
+        code += "print(disk(configuration([], ['data.download=false'])[0]).line())"
+        ask = shlex.join([sys.executable, "-c", code])
+        script = f"cd {shlex.quote(str(folder))}; mount -t tmpfs -o size=20m none results; {ask}; "
+        script += f"umount results; mount -t tmpfs -o ro none results; {ask}"
+        small, read_only = mounted(folder / "results", script).splitlines()
+        assert small.startswith("FAIL  disk") and "0.0 GiB free at" in small
+        assert read_only.startswith("FAIL  disk")
+        assert "cannot be written (Read-only file system)" in read_only
 
     def test_cells_that_are_trained_need_no_more_room(self, folder):
         before = found("studies.a.base.net.width=100000")["disk"].found

@@ -196,15 +196,6 @@ def test_where_ones_own_images_are_away_their_cells_are_kept(capsys):
 # --- runs ------------------------------------------------------------------------------------
 
 
-def test_a_run_that_ended_by_itself_leaves_nothing(tmp_path):
-    code = "from idpipe import runs; print(runs.begin())"
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert result.stdout == "None\n"
-    assert runs.find() == runs.Found()
-
-
 def killed(machine: str = "") -> Path:
     """The file of a run that was killed, beside Snakemake's lock."""
     path = Path(".snakemake/idpipe-runs") / f"{machine or socket.gethostname()}-99999999"
@@ -217,6 +208,11 @@ def begin() -> str:
     code = "from idpipe import runs; print(runs.begin())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout
+
+
+def test_a_run_that_ended_by_itself_leaves_nothing():
+    assert begin() == "None\n"
+    assert runs.find() == runs.Found()
 
 
 def test_the_lock_of_a_killed_run_is_cleared():

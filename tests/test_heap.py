@@ -10,24 +10,22 @@ import pytest
 
 FAULTS = """
 import resource
-import torch
+import numpy
 from idpipe import heap
 assert heap.keep_freed()
 for number in range(60):
     if number == 30:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    blocks = [torch.zeros(100_000) for _ in range(20)]
+    blocks = [numpy.ones(50_000) for _ in range(20)]
     del blocks
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
-"""Left alone, 50,000 pages are mapped anew, but for the one process in four or so in which
-something that is still in use comes to lie at the top of the heap."""
+"""Left alone, more than 50,000 pages are mapped anew."""
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
 def test_freed_memory_is_used_again():
-    for _ in range(4):
-        done = subprocess.run(
-            [sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True
-        )
-        assert int(done.stdout) < 1000
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 1000

@@ -1,6 +1,8 @@
 """Networks: initial weights, parameter counts, forward pass, identity constructions."""
 
 import math
+from collections.abc import Iterator
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from torch import nn
 
 from idpipe import nets
 from idpipe.cells import Cell
-from idpipe.net_specs import CNN, FCN
+from idpipe.net_specs import CNN, FCN, InitName
 
 pytestmark = pytest.mark.numerical
 
@@ -104,73 +106,64 @@ def test_initial_weights_depend_on_replicate_and_restart_alone(init):
 
 
 def test_every_init_of_the_model_is_there():
-    from typing import get_args
-
-    from idpipe.net_specs import InitName
-
     assert set(nets.INITS) == set(get_args(InitName))
 
 
 # --- Table 1: counts of real parameters ------------------------------------------------------
 
 CNN_DEPTHS = [1, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 19, 20, 24]
-TABLE_1: list[tuple[dict, int]] = [
-    *(
-        ({"arch": "fcn", "depth": depth, "width": 784}, count)
-        for depth, count in zip(
-            [1, 2, 4, 6, 8, 10],
-            [614656, 1229312, 2458624, 3687936, 4917248, 6146560],
-            strict=True,
-        )
-    ),
-    *(
-        ({"arch": "fcn", "depth": depth, "width": 2048}, count)
-        for depth, count in zip(
-            [2, 4, 6, 8, 10], [3211264, 11599872, 19988480, 28377088, 36765696], strict=True
-        )
-    ),
-]
-_ROWS = {
+FCN_COUNTS = {
+    784: {1: 614656, 2: 1229312, 4: 2458624, 6: 3687936, 8: 4917248, 10: 6146560},
+    2048: {2: 3211264, 4: 11599872, 6: 19988480, 8: 28377088, 10: 36765696},
+}
+"""Width -> depth -> weights."""
+CNN_COUNTS = {
     (5, 3): "25 375 825 1050 1275 1500 1725 1950 2175 2400 2625 2850 3075 3300 3525 3975 4200 5100",
     (5, 128): "25 416000 1235200 1644800 2054400 2464000 2873600 3283200 3692800 4102400 4512000 "
     "4921600 5331200 5740800 6150400 6969600 7379200 9017600",
-    (
-        7,
-        3,
-    ): "49 735 1617 2058 2499 2940 3381 3822 4263 4704 5145 5586 6027 6468 6909 7791 8232 9996",
+    (7, 3): "49 735 1617 2058 2499 2940 3381 3822 4263 4704 5145 5586 6027 6468 6909 7791 8232 "
+    "9996",
     (7, 128): "49 815360 2420992 3223808 4026624 4829440 5632256 6435072 7237888 8040704 8843520 "
     "9646336 10449152 11251968 12054784 13660416 14463232 17674496",
 }
-for (kernel, width), counts in _ROWS.items():
-    for depth, count in zip(CNN_DEPTHS, counts.split(), strict=True):
-        TABLE_1.append(
-            ({"arch": "cnn", "depth": depth, "width": width, "kernel": kernel}, int(count))
-        )
-for kernel, counts in {
+"""Filter size and channels -> weights at `CNN_DEPTHS`."""
+WIDE_COUNTS = {
     5: {5: 78694400, 7: 131123200, 12: 262195200, 14: 314624000, 20: 471910400},
     7: {5: 154241024, 7: 257001472, 12: 513902592, 14: 616663040, 20: 924944384},
-}.items():
-    for depth, count in counts.items():
-        TABLE_1.append(({"arch": "cnn", "depth": depth, "width": 1024, "kernel": kernel}, count))
-for kernel, count in {
-    9: 4002048,
-    13: 8349952,
-    17: 14278912,
-    25: 30880000,
-    29: 41552128,
-    57: 160526592,
-}.items():
-    TABLE_1.append(({"arch": "cnn", "depth": 5, "width": 128, "kernel": kernel}, count))
+}
+"""Filter size -> depth -> weights of 1024 channels."""
+KERNEL_COUNTS = {
+    9: 4002048, 13: 8349952, 17: 14278912, 25: 30880000, 29: 41552128, 57: 160526592
+}  # fmt: skip
+"""Filter size -> weights of 5 layers of 128 channels."""
 
 
-@pytest.mark.parametrize("net, count", TABLE_1, ids=lambda value: str(value)[:60])
-def test_table_1(net, count, monkeypatch):
+def table_1() -> Iterator[tuple[dict[str, Any], int]]:
+    """Every network of the table, with its number of weights."""
+    for width, counts in FCN_COUNTS.items():
+        for depth, count in counts.items():
+            yield {"arch": "fcn", "depth": depth, "width": width}, count
+    for (kernel, width), texts in CNN_COUNTS.items():
+        for depth, count in zip(CNN_DEPTHS, texts.split(), strict=True):
+            yield {"arch": "cnn", "depth": depth, "width": width, "kernel": kernel}, int(count)
+    for kernel, counts in WIDE_COUNTS.items():
+        for depth, count in counts.items():
+            yield {"arch": "cnn", "depth": depth, "width": 1024, "kernel": kernel}, count
+    for kernel, count in KERNEL_COUNTS.items():
+        yield {"arch": "cnn", "depth": 5, "width": 128, "kernel": kernel}, count
+
+
+def test_table_1(monkeypatch):
     # The tensors that training would use, without the memory of up to 925 million numbers.
     monkeypatch.setitem(nets.INITS, "pytorch", lambda weight, generator: None)
-    with torch.device("meta"):
-        params = nets.initial_params(Cell.model_validate({"net": net}), [0], device="meta")
-    weights = [value for name, value in params.items() if name.startswith("weight")]
-    assert sum(weight.numel() for weight in weights) == count
+    found = {}
+    for net, _ in table_1():
+        with torch.device("meta"):
+            params = nets.initial_params(Cell.model_validate({"net": net}), [0], device="meta")
+        weights = [value for name, value in params.items() if name.startswith("weight")]
+        found[str(net)] = sum(weight.numel() for weight in weights)
+    assert found == {str(net): count for net, count in table_1()}
+    assert len(found) == 99
 
 
 # --- forward pass ----------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from test_convolution import OTHERS, differences
-from test_engine import NETS, OPTIMIZERS, SIZE, dying_cell, make_cell, picture
+from test_engine import PAIRS, SIZE, dying_cell, make_cell, picture
 
 from idpipe.cells import Cell
 from idpipe.engine import Trained, Training, set_numerics
@@ -42,8 +42,7 @@ def assert_same(one: Trained, other: Trained, rtol: float = 1e-9) -> None:
     np.testing.assert_allclose(one.history.mse, other.history.mse, rtol=rtol, atol=1e-20)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("net", [net for net in NETS if net != "cnn_large_kernel"])
+@pytest.mark.parametrize(("net", "optimizer"), [p for p in PAIRS if p[0] != "cnn_large_kernel"])
 def test_replayed_steps_are_steps(net, optimizer):
     cell = make_cell(net, optimizer={"name": optimizer}, precision="float64", max_steps=43)
     assert_same(trained(cell, picture(2 + 1), True), trained(cell, picture(2 + 1), False))
@@ -218,8 +217,7 @@ def test_recorded_calls_are_calls():
 
 
 @cuda
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize(("net", "optimizer"), PAIRS)
 def test_recorded_steps_are_steps(net, optimizer):
     """On the GPU, 100 steps: recorded, one by one, and on the CPU."""
     cell = make_cell(

@@ -100,26 +100,21 @@ def test_dead_replicates_are_left_out_and_their_row_says_so(run, printed, texts)
     printed(figure)
 
 
-@pytest.mark.parametrize(
-    ("statuses", "word"),
-    [
-        (("dead", "dead"), "dead (2 of 2)"),
-        (("diverged", "diverged"), "diverged (2 of 2)"),
-        (("diverged", "dead"), "dead or diverged (2 of 2)"),
-    ],
-)
-def test_a_row_without_a_live_replicate_is_hatched_with_the_word(
-    run, printed, texts, statuses, word
-):
+def test_rows_without_a_live_replicate_are_hatched_with_the_word(run, printed, texts):
     run.add("cnn_depth", 1, ("converged", "converged"), measure=spread(0.5))
-    run.add("cnn_depth", 24, statuses, measure=spread(0.5))
+    words = {"dead": ("dead", "dead"), "diverged": ("diverged", "diverged")}
+    words["dead or diverged"] = ("diverged", "dead")
+    for depth, statuses in enumerate(words.values(), 2):
+        run.add("cnn_depth", depth, statuses, measure=spread(0.5))
     figure = draw("fig04", run.results(), STYLE)
     for axes in panels(figure):
-        (block,) = [p for p in axes.findobj(Rectangle) if p.get_gid() == "block"]
-        assert block.get_hatch() and block.get_bbox().bounds == (0, 1, 11, 1)
+        blocks = [p for p in axes.findobj(Rectangle) if p.get_gid() == "block"]
+        assert all(block.get_hatch() for block in blocks)
+        bounds = [block.get_bbox().bounds for block in blocks]
+        assert bounds == [(0, 1, 11, 1), (0, 2, 11, 1), (0, 3, 11, 1)]
         assert {row for row, _ in numbers(axes, "mean")} == {0}
-        assert np.ma.getmaskarray(axes.findobj(QuadMesh)[0].get_array())[1].all()
-    assert texts(figure, "word") == [word, word]
+        assert np.ma.getmaskarray(axes.findobj(QuadMesh)[0].get_array())[1:].all()
+    assert texts(figure, "word") == [f"{word} (2 of 2)" for word in words] * 2
     printed(figure)
 
 
@@ -170,24 +165,24 @@ def test_fig14_has_relu_above_linear_with_hidden_layers(run, printed, texts):
     printed(figure)
 
 
-@pytest.mark.parametrize(
-    ("name", "base"), [("fig33", 0.02), ("fig34", 0.6), ("fig35", 1.5)], ids=str
-)
-def test_mse_figures_read_their_own_study(run, printed, texts, name, base):
+def test_mse_figures_read_their_own_study(run, printed, texts):
     studies = {"fcn_linear_depth": 0.02, "fcn_relu_depth": 0.6, "cnn_depth": 1.5}
     for study, value in studies.items():
         for depth in (1, 4):
             run.add(study, depth, measure=lambda r, rho, p, ref, v=value: v)
-    figure = draw(name, run.results(), STYLE)
-    constant, identity = panels(figure)
-    assert constant.get_title() == "MSE to the constant"
-    assert identity.get_title() == "MSE to the identity"
-    assert set(numbers(constant, "mean").values()) == {two_digits(base)}
-    assert texts(figure, "row") == (["1", "4"] if name == "fig35" else ["0", "3"])
-    limits = {axes.findobj(QuadMesh)[0].get_clim() for axes in panels(figure)}
-    assert limits == {(MSE.lower, MSE.upper)}
-    assert f"Colours span {MSE.lower:g} to {MSE.upper:g} on a log scale" in texts(figure, "note")[0]
-    printed(figure)
+    results = run.results()
+    for name, base in zip(("fig33", "fig34", "fig35"), studies.values(), strict=True):
+        figure = draw(name, results, STYLE)
+        constant, identity = panels(figure)
+        assert constant.get_title() == "MSE to the constant"
+        assert identity.get_title() == "MSE to the identity"
+        assert set(numbers(constant, "mean").values()) == {two_digits(base)}
+        assert texts(figure, "row") == (["1", "4"] if name == "fig35" else ["0", "3"])
+        limits = {axes.findobj(QuadMesh)[0].get_clim() for axes in panels(figure)}
+        assert limits == {(MSE.lower, MSE.upper)}
+        (note,) = texts(figure, "note")
+        assert f"Colours span {MSE.lower:g} to {MSE.upper:g} on a log scale" in note
+        printed(figure)
 
 
 def test_numbers_fit_their_cells_at_paper_scale(run, printed):
@@ -235,34 +230,30 @@ def test_summary_against_brute_force(run):
     np.testing.assert_allclose(heat.half, T2 * each.std(axis=1, ddof=1) / np.sqrt(3), rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0.957, ".96"), (1.0, "1.00"), (0.0, ".00"), (-0.004, ".00"), (-0.0314, "−.03"), (12.7, "13")],
-)
-def test_decimals(value, text):
-    assert decimals(value) == text
+DECIMALS = {
+    0.957: ".96", 1.0: "1.00", 0.0: ".00", -0.004: ".00", -0.0314: "−.03", 12.7: "13"
+}  # fmt: skip
+SHORT = {
+    0.0: ("0", "0"),
+    1.7312: ("1.7", "1.7"),
+    0.4812: (".48", ".48"),
+    0.0312: (".031", ".03"),
+    0.0049: (".005", ".005"),
+    0.00031: ("3e-4", "3e-4"),
+    0.00094: ("9e-4", "9e-4"),
+    2e-5: ("2e-5", "2e-5"),
+    0.0996: (".10", ".10"),
+    0.996: ("1.0", "1.0"),
+    9.96: ("10", "10"),
+    48.2: ("48", "48"),
+    73000.0: ("7e4", "7e4"),
+}
+"""Value -> in two digits, in one."""
 
 
-@pytest.mark.parametrize(
-    ("value", "two", "one"),
-    [
-        (0.0, "0", "0"),
-        (1.7312, "1.7", "1.7"),
-        (0.4812, ".48", ".48"),
-        (0.0312, ".031", ".03"),
-        (0.0049, ".005", ".005"),
-        (0.00031, "3e-4", "3e-4"),
-        (0.00094, "9e-4", "9e-4"),
-        (2e-5, "2e-5", "2e-5"),
-        (0.0996, ".10", ".10"),
-        (0.996, "1.0", "1.0"),
-        (9.96, "10", "10"),
-        (48.2, "48", "48"),
-        (73000.0, "7e4", "7e4"),
-    ],
-)
-def test_short_numbers(value, two, one):
-    assert (two_digits(value), one_digit(value)) == (two, one)
+def test_numbers_are_short():
+    assert {value: decimals(value) for value in DECIMALS} == DECIMALS
+    assert {value: (two_digits(value), one_digit(value)) for value in SHORT} == SHORT
 
 
 def test_short_numbers_are_true_and_short_over_all_magnitudes():

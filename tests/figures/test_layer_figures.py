@@ -113,21 +113,23 @@ def test_fig15_shows_the_untrained_20_layers_beside_trained_7_14_and_20(
     printed(figure)
 
 
-@pytest.mark.parametrize(("name", "depth"), [("fig16", 7), ("fig17", 14), ("fig18", 20)])
-def test_three_views_of_every_layer(made, printed, texts, grays, name, depth):
-    for other in (7, 14, 20):
-        made.add("cnn_depth", other, ("converged", "max_steps"))
-    figure = draw(name, made.results(), FigureStyle(replicate=1))
-    assert len(texts(figure, "title")) == 3
-    for panel in range(3):
-        found = grays(figure, panel)
-        assert found.shape == (depth + 1, 7)
-        for layer in range(1, depth):
-            expected = layer / 40 + 1 / 400 + panel / 10
-            np.testing.assert_allclose(found[layer], expected, atol=1e-3)
-    assert texts(figure, "mark") == ["not\nconverged"] * 3
-    assert f"{depth} layers, 5 × 5 filters, 32 channels" in note(texts, figure)
-    printed(figure)
+def test_three_views_of_every_layer(made, printed, texts, grays):
+    depths = {"fig16": 7, "fig17": 14, "fig18": 20}
+    for depth in depths.values():
+        made.add("cnn_depth", depth, ("converged", "max_steps"))
+    results = made.results()
+    for name, depth in depths.items():
+        figure = draw(name, results, FigureStyle(replicate=1))
+        assert len(texts(figure, "title")) == 3
+        for panel in range(3):
+            found = grays(figure, panel)
+            assert found.shape == (depth + 1, 7)
+            for layer in range(1, depth):
+                expected = layer / 40 + 1 / 400 + panel / 10
+                np.testing.assert_allclose(found[layer], expected, atol=1e-3)
+        assert texts(figure, "mark") == ["not\nconverged"] * 3
+        assert f"{depth} layers, 5 × 5 filters, 32 channels" in note(texts, figure)
+        printed(figure)
 
 
 def test_other_depths_stand_in_and_the_note_says_so(made, printed, texts, grays):
@@ -152,19 +154,20 @@ def test_fig21_has_a_panel_per_size(made, printed, texts, grays):
     printed(figure)
 
 
-@pytest.mark.parametrize(("name", "offset"), [("fig29", 0.5), ("fig30", 0.0)])
-def test_narrow_and_wide(made, printed, texts, grays, name, offset):
+def test_narrow_and_wide(made, printed, texts, grays):
     for width in (1024, 3, 128):
         for depth in (5, 20):
             made.add("cnn_channels", depth, ("dead",), width=width)
-    figure = draw(name, made.results(), STYLE)
-    assert texts(figure, "title") == ["(a) 3 channels", "(b) 128 channels"]
-    for panel in range(2):
-        expected = np.arange(1, 5) / 40 + offset
-        np.testing.assert_allclose(grays(figure, panel)[1:5, 0], expected, atol=1e-3)
-    assert texts(figure, "mark") == (["dead"] * 2 if name == "fig30" else [])
-    assert "Not in" not in note(texts, figure)
-    printed(figure)
+    results = made.results()
+    for name, offset, marks in (("fig29", 0.5, []), ("fig30", 0.0, ["dead"] * 2)):
+        figure = draw(name, results, STYLE)
+        assert texts(figure, "title") == ["(a) 3 channels", "(b) 128 channels"]
+        for panel in range(2):
+            expected = np.arange(1, 5) / 40 + offset
+            np.testing.assert_allclose(grays(figure, panel)[1:5, 0], expected, atol=1e-3)
+        assert texts(figure, "mark") == marks
+        assert "Not in" not in note(texts, figure)
+        printed(figure)
 
 
 def test_narrow_and_wide_of_other_widths(made, texts):

@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -29,14 +29,26 @@ def digests() -> dict[str, str]:
     return {name: source.digest(name) for name in FIGURES}
 
 
-def changed(path: Path, old: str, new: str) -> set[str]:
-    """The figures whose digest an edit changes."""
-    before, text = digests(), path.read_text()
-    assert text.count(old) == 1, old
-    path.write_text(text.replace(old, new))
-    after = digests()
-    path.write_text(text)
-    return {name for name in FIGURES if before[name] != after[name]}
+@pytest.fixture(scope="module")
+def before() -> dict[str, str]:
+    """The digests of the package as it is."""
+    return digests()
+
+
+@pytest.fixture
+def changed(package, before) -> Callable[[str, str, str], set[str]]:
+    """The figures whose digest an edit of a file of `figures` changes; undone afterwards."""
+
+    def found(name: str, old: str, new: str) -> set[str]:
+        path = package / "figures" / name
+        text = path.read_text()
+        assert text.count(old) == 1, old
+        path.write_text(text.replace(old, new))
+        after = digests()
+        path.write_text(text)
+        return {name for name in FIGURES if before[name] != after[name]}
+
+    return found
 
 
 def edited(package: Path, names: Iterable[str]) -> None:
@@ -49,52 +61,44 @@ def edited(package: Path, names: Iterable[str]) -> None:
         path.write_text(text)
 
 
-def test_every_figure_has_code_of_its_own(package):
-    before = digests()
+def test_every_figure_has_code_of_its_own(package, before):
     edited(package, FIGURES)
     after = digests()
     assert len({*before.values(), *after.values()}) == 2 * len(FIGURES)
 
 
 @pytest.mark.parametrize("name", ["fig03", "table1", "theorem2"])
-def test_a_figures_function_is_that_figures_alone(package, name):
-    before = digests()
+def test_a_figures_function_is_that_figures_alone(package, before, name):
     edited(package, [name])
     after = digests()
     assert {other for other in FIGURES if before[other] != after[other]} == {name}
 
 
-@pytest.mark.parametrize(
-    ("file", "old", "new", "figures"),
-    [
-        ("grids_cnn", '"filter size", found', '"filters", found', {"fig09", "fig26"}),
-        ("grids_cnn", "KERNELS = (5, 7,", "KERNELS = (5,", {"fig09", "fig26"}),
-        ("parameters", "table().to_csv(index=False", "table().to_csv(index=True", {"table1"}),
-        ("../theory", "\nimport numpy as np", "\nimport numpy as np\n\nprint()", None),
-    ],
-)
-def test_what_is_shared_is_that_of_all_who_use_it(package, file, old, new, figures):
-    found = changed(package / f"figures/{file}.py", old, new)
-    assert found == (figures or {"theorem1", "theorem2"})
+def test_what_is_shared_is_that_of_all_who_use_it(changed):
+    kernels = {"fig09", "fig26"}
+    assert changed("grids_cnn.py", '"filter size", found', '"filters", found') == kernels
+    assert changed("grids_cnn.py", "KERNELS = (5, 7,", "KERNELS = (5,") == kernels
+    written = "table().to_csv(index="
+    assert changed("parameters.py", f"{written}False", f"{written}True") == {"table1"}
+    imports = "\nimport numpy as np"
+    theorems = changed("../theory.py", imports, f"{imports}\n\nprint()")
+    assert theorems == {"theorem1", "theorem2"}
 
 
-def test_what_is_taken_of_a_module_is_followed(package):
-    users = changed(package / "figures/layout.py", 'ALARM = "#B3261E"', 'ALARM = "red"')
-    assert "fig03" in users
-    users = changed(package / "figures/results.py", 'LIVE = ("converged", ', "LIVE = (")
+def test_what_is_taken_of_a_module_is_followed(changed):
+    assert "fig03" in changed("layout.py", 'ALARM = "#B3261E"', 'ALARM = "red"')
+    users = changed("results.py", 'LIVE = ("converged", ', "LIVE = (")
     assert set(FIGURES) - users == {"table1"}
 
 
-def test_how_files_are_written_and_the_house_style_concern_all(package):
+def test_how_files_are_written_and_the_house_style_concern_all(changed):
     date = '".pdf": {"CreationDate": None}'
-    assert changed(package / "figures/draw.py", date, '".pdf": {}') == set(FIGURES)
-    style = package / "figures/idpipe.mplstyle"
-    assert changed(style, "font.size: 7\n", "font.size: 8\n") == set(FIGURES)
-    assert changed(style, "# One look", "# A look") == set()
+    assert changed("draw.py", date, '".pdf": {}') == set(FIGURES)
+    assert changed("idpipe.mplstyle", "font.size: 7\n", "font.size: 8\n") == set(FIGURES)
+    assert changed("idpipe.mplstyle", "# One look", "# A look") == set()
 
 
-def test_comments_docstrings_and_layout_concern_none(package):
-    before = digests()
+def test_comments_docstrings_and_layout_concern_none(package, before):
     for path in (package / "figures").glob("*.py"):
         text = re.sub(r"(?m)^( +)(return )", r"\1# Why.\n\n\1\2", path.read_text())
         path.write_text(f'"""Another docstring."""\n{text}\n\n# The end.\n')
@@ -104,15 +108,14 @@ def test_comments_docstrings_and_layout_concern_none(package):
     assert digests() == before
 
 
-def test_an_entry_of_the_registry_concerns_none(package):
-    title = '"Predictions of CNNs over depth"'
-    assert changed(package / "figures/registry.py", title, '"Predictions"') == set()
+def test_an_entry_of_the_registry_concerns_none(changed):
+    assert changed("registry.py", '"Predictions of CNNs over depth"', '"Predictions"') == set()
 
 
-def test_nothing_is_imported_that_draws():
+def test_parsing_a_snakefile_imports_nothing_that_draws():
     code = (
         "import sys\n"
-        "from idpipe.figures import source\n"
+        "from idpipe.figures import registry, source\n"
         "source.digest('theorem1')\n"
         "heavy = {'numpy', 'pandas', 'matplotlib', 'scipy', 'torch'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -72,6 +73,7 @@ def label_row(axes: Axes, x: float, y: float, label: str, mark: str = "") -> Non
         axes.text(x, y, mark, fontsize=SMALL_SIZE, va="top", color=ALARM, gid="mark", **place)
 
 
+@cache
 def text_width(text: str, size: float) -> float:
     """Inches that one line of `text` takes at `size` points."""
     points = text_to_path.get_text_width_height_descent(text, FontProperties(size=size), False)[0]
