@@ -21,13 +21,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-ONE_AT_A_TIME = ("slurm", "runs")
-"""Folders of tests that start whole runs, which would starve each other; the longest first."""
+WHOLE_RUNS = ("slurm", "runs")
+"""Folders of tests that start whole runs; the longest first."""
 
 
 def folder_of(nodeid: str) -> str:
     """`slurm` of `tests/slurm/test_x.py::test_y`."""
-    return nodeid.split("/")[-2]
+    return nodeid.partition("::")[0].split("/")[-2]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,22 +35,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("long"):
             item.add_marker(pytest.mark.timeout(1800))
-        elif folder_of(item.nodeid) in ONE_AT_A_TIME:
+        elif folder_of(item.nodeid) in WHOLE_RUNS:
             item.add_marker(pytest.mark.timeout(300))
-    items.sort(key=lambda item: [folder_of(item.nodeid) != name for name in ONE_AT_A_TIME])
+    items.sort(key=lambda item: [folder_of(item.nodeid) != name for name in WHOLE_RUNS])
 
 
-class OneWorkerEach(LoadScopeScheduling):
-    """Every file's tests go to one worker, and so do those of a folder of whole runs."""
+class FileByFile(LoadScopeScheduling):
+    """A file's tests go to one worker, so it starts one run at a time; so does all of SLURM's."""
 
     def _split_scope(self, nodeid: str) -> str:
-        folder = folder_of(nodeid)
-        return folder if folder in ONE_AT_A_TIME else nodeid.partition("::")[0]
+        return "slurm" if folder_of(nodeid) == "slurm" else nodeid.partition("::")[0]
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log) -> OneWorkerEach:
+def pytest_xdist_make_scheduler(config: pytest.Config, log) -> FileByFile:
     """Called where tests are spread over processes."""
-    return OneWorkerEach(config, log)
+    return FileByFile(config, log)
 
 
 @pytest.fixture(scope="session")
