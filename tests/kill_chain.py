@@ -1,7 +1,8 @@
 """Trains a cell in children that are killed at random moments, until one ends by itself.
 
 Run as a script: `kill_chain.py CELL_JSON SOURCE FOLDER SEED LONGEST`. One process imports torch and
-forks all children. Prints how many were killed.
+forks all children; a worker's environment (`idpipe.worker`) leaves it one thread. Prints how many
+were killed.
 """
 
 import os
@@ -35,6 +36,7 @@ def main() -> None:
     cell_file, source, folder, seed, longest = sys.argv[1:]
     chance, kills, most = random.Random(int(seed)), 0, float(longest)
     while True:
+        assert len(os.listdir("/proc/self/task")) == 1, "a child would lack a thread"
         number = os.fork()
         if number == 0:
             child(Path(cell_file), Path(source), Path(folder))

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -70,6 +71,17 @@ def snakemake(folder: Path, settings: dict, *arguments: str) -> subprocess.Compl
     if ADDRESS not in how["env"]:
         how["env"][ADDRESS] = warm()
     return subprocess.run(**how, capture_output=True, check=False)
+
+
+def processes() -> list[tuple[int, int, str]]:
+    """Number, parent's number and command line of every process that has not ended."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, parent = (path / "stat").read_text().rpartition(")")[2].split()[:2]
+            if state != "Z":
+                found.append((int(path.name), int(parent), (path / "cmdline").read_text()))
+    return found
 
 
 def jobs(folder: Path, settings: dict, *arguments: str) -> Counter[str]:

@@ -19,7 +19,7 @@ import yaml
 from safetensors import safe_open
 from test_engine import OPTIMIZERS, dying_cell, make_cell, picture
 
-from idpipe import checkpoints, cli, engine, jobs, store
+from idpipe import checkpoints, cli, engine, jobs, store, worker
 from idpipe.cells import Cell
 from idpipe.checkpoints import Checkpoint
 from idpipe.engine import Trained
@@ -500,10 +500,10 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(name, digits, tmp_
         folder = root / "cells" / cell.cell_id
         folder.mkdir(parents=True)
         command = [sys.executable, kill_chain.__file__, str(tmp_path / "cell.json"), str(digits)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, **worker.ONE_THREAD, **worker.ONE_PROCESS}
         end = subprocess.run(
             [*command, str(folder), str(trials), "0.5"],
-            capture_output=True,
+            stdout=subprocess.PIPE,
             text=True,
             env=environment,
             check=True,

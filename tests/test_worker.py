@@ -325,10 +325,9 @@ def test_where_no_process_can_be_had_the_script_runs_by_itself(folder, monkeypat
 
 
 def test_the_worker_has_no_other_thread_that_a_child_would_lack(folder):
-    """Python 3.12 warns of a fork where there is one."""
-    modules = ["idpipe.jobs", "idpipe.claims.scorecard", "matplotlib.backends.backend_pdf"]
+    """All that a run's worker imports: tests/runs/test_workflow.py."""
     text = "import os\nprint(len(os.listdir(f'/proc/{os.getppid()}/task')))"
-    with starter(folder, *modules) as process:
+    with starter(folder, "pyarrow") as process:
         out, err = script(folder, text, process.stdout.readline().strip()).communicate(timeout=50)
         process.kill()
     assert (out, err) == ("1\n", "")

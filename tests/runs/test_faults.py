@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 from disks import mounted
-from snakemake_runs import command, snakemake, warm
+from snakemake_runs import command, processes, snakemake, warm
 from snakemake_runs import jobs as planned
 
 from idpipe import cells, engine, jobs, store
@@ -111,17 +111,6 @@ def children() -> list[int]:
     """The processes of jobs: children of the warm process, which is this process's child."""
     workers = [n for n, parent, line in processes() if parent == os.getpid() and "worker" in line]
     return [number for number, parent, _ in processes() if parent in workers]
-
-
-def processes() -> list[tuple[int, int, str]]:
-    """Number, parent's number and command line of every process that has not ended."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            state, parent = (path / "stat").read_text().rpartition(")")[2].split()[:2]
-            if state != "Z":
-                found.append((int(path.name), int(parent), (path / "cmdline").read_text()))
-    return found
 
 
 def strike(process: subprocess.Popen[str]) -> None:

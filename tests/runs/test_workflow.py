@@ -14,12 +14,13 @@ from collections import Counter
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from snakemake_runs import CLASSIFIER, REPOSITORY, command, jobs, snakemake, tiny
+from snakemake_runs import CLASSIFIER, REPOSITORY, command, jobs, processes, snakemake, tiny
 from test_queries import assert_types_as_documented, documented, files
 
 from idpipe import costs, devices
@@ -92,25 +93,53 @@ def test_a_log_ends_with_what_the_job_took(done):
     assert re.fullmatch(took, log.read_text().splitlines()[-1])
 
 
-def test_ctrl_c_ends_a_run_after_its_training_is_saved(tmp_path):
+class Interrupted(NamedTuple):
+    """What there was to see of a run that got a Ctrl-C in its training."""
+
+    said: str
+    log: str
+    worker_threads: list[str]
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory) -> Interrupted:
+    """A run with a worker of its own."""
+    folder = tmp_path_factory.mktemp("interrupted")
     settings = tiny(defaults={"replicates": 2, "max_steps": 10**6, "stop_mse": 0})
-    how = command(tmp_path, settings, "fig03", "--cores", "1")
+    how = command(folder, settings, "fig03", "--cores", "1")
     how["env"][SECONDS] = "0.2"
     process = subprocess.Popen(
         **how, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
     try:
-        while process.poll() is None and not list(tmp_path.glob("results/checkpoints/*/state.*")):
+        while process.poll() is None and not list(folder.glob("results/checkpoints/*/state.*")):
             time.sleep(0.05)
+        threads = threads_of_worker(process.pid)
         os.killpg(process.pid, signal.SIGINT)
         said, _ = process.communicate(timeout=30)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
             pytest.fail("it left processes behind")
-    assert "ended by SIGINT, saved at step" in said
-    (log,) = (tmp_path / "results/logs/train").iterdir()
-    assert "saved at step" in log.read_text() and "in the worker" in log.read_text()
+    (log,) = (folder / "results/logs/train").iterdir()
+    return Interrupted(said, log.read_text(), threads)
+
+
+def threads_of_worker(started_by: int) -> list[str]:
+    """The names of the threads of the worker that a process has started."""
+    (number,) = [n for n, by, line in processes() if by == started_by and "idpipe.worker" in line]
+    return [path.read_text() for path in Path(f"/proc/{number}/task").glob("*/comm")]
+
+
+def test_ctrl_c_ends_a_run_after_its_training_is_saved(interrupted):
+    assert "ended by SIGINT, saved at step" in interrupted.said
+    assert "saved at step" in interrupted.log and "in the worker" in interrupted.log
+
+
+def test_the_worker_of_a_run_forks_from_its_only_thread(interrupted):
+    """With all that it has imported; Python 3.12 warns of a fork from one of several."""
+    assert len(interrupted.worker_threads) == 1, interrupted.worker_threads
+    assert "fork" not in interrupted.said
 
 
 def told(page: str, name: str) -> dict:
