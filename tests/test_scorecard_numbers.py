@@ -1,0 +1,107 @@
+"""Every part's number in the made-up run, by hand from how its networks were made.
+
+There an identity of quality q correlates by q with its input and by q rho with the training image,
+a constant the other way round; a `pull` k by 0.9 rho and k + (1 - k) rho. Replicates lie 0.004
+apart, which leaves means as they are; far probes have a mean rho of 0.25.
+"""
+
+import math
+
+import pytest
+from scorecard_world import World, paper
+
+from idpipe.claims.catalogue import claims
+from idpipe.claims.verdicts import judge
+
+FAR = 0.25
+LEAN = 0.95 * (1 - FAR)
+"""How much closer to what it makes than to the other reference a map of quality 0.95 is."""
+JITTER = 0.004 * 2 / 3
+"""Mean size of what should be 0."""
+
+
+def lean_of_pull(k: float) -> float:
+    return (k + (1 - k) * FAR) - 0.9 * FAR
+
+
+def log_ratio(high: float, low: float) -> float:
+    """Of errors 2 (1 - close), over replicates."""
+    return sum(math.log10((high - 2 * j) / (low - 2 * j)) for j in (-0.004, 0, 0.004)) / 3
+
+
+NUMBERS = {
+    "c01.cnn": 0.95,
+    "c01.fcn": 0.4,
+    "c02.deviation": -5,
+    "c03.relu": 0.96,
+    "c03.linear": lean_of_pull(0.9),
+    "c03.deeper": 0.96 - 0.3,
+    "c04.constant": JITTER,
+    "c04.identity": JITTER,
+    "c05.identity": 0.95,
+    "c06.constant": LEAN,
+    "c07.identity": 0.5,
+    "c07.constant": 0.5,
+    "c08.loss": 0.5 - 0.2,
+    "c08.recovery": 0.5 - 0.25,
+    "c08.untrained_first": 0.9 - 0.3,
+    "c08.untrained_later": 0.9 - 0.88,
+    "c09.larger": 0.95,
+    "c09.smaller": 0.5,
+    "c10.range": 0.95 - 0.95 * 0.3,
+    "c10.smaller": (0 + 0 + 0.95 - 0.3) / 3,
+    "c11.smaller": 0.9 - 0.4,
+    "c12.blur": 1.0 - 0.5,
+    "c12.constant": LEAN,
+    "c13.wide": 0.95,
+    "c13.narrow": 0.5,
+    "c14.constant": LEAN,
+    "c15.deep": 1,
+    "c15.shallow": 0,
+    "c16.example": 0.3 - 0.05,
+    "c16.effect": (0.9 - 0.05) - (0.05 - 0.05),
+    "c17.noise": JITTER,
+    "c17.constant": 0.5,
+    "c18.sooner": ((0.3 - 0.05) + (0.8 - 0.3) + (0.95 - 0.9)) / 3,
+    "c19.relu": JITTER,
+    "c19.linear": JITTER,
+    "c20.less": math.log10(0.5 / 0.05),
+    "c20.moves": math.log10(0.05),
+    "c20.still": -3,
+    "c21.upper": 0.9,
+    "c22.shallow": 0.8 * (1 - FAR),
+    "c22.artifacts": log_ratio(0.4, 0.1),
+    "c22.xavier": LEAN,
+    "c23.differ": 2 * LEAN,
+    "c24.reruns": 0,
+    "c24.shallow": 0.95,
+    "c24.deep": LEAN,
+    "c25.fcn": 0.95,
+    "c25.cnn": 0.95,
+    "c26.identity": 0.95,
+    "c27.identity": 0.8 * (1 - FAR),
+    "c27.vanilla": sum(
+        q * (1 - FAR) + lean_of_pull(k) for q, k in ((0.95, 0.3), (0.9, 0.8), (0.8, 0.95))
+    )
+    / 3,
+    "c27.noisier": log_ratio(0.4, 0.1),
+    "c28.fcn_shallow": JITTER,
+    "c28.fcn_deep": 0.95,
+    "c28.cnn_shallow": 0.95,
+    "c28.cnn_deep": LEAN,
+    "c29.ranks": 1,
+    "c30.counts": 0,
+    "c31.kernel": 0.5 * 1.095,
+    "c31.rank": 1,
+    "c31.full": math.log10(1e-12 * 1.095),
+    "c31.bound": math.log10(0.1 * 1.095 / 50),
+}
+
+
+def numbers(world: World) -> dict[str, float]:
+    judgements = judge(world.results(), claims(), 0.95)
+    return {o.part.key: o.value for judgement in judgements for o in judgement.outcomes}
+
+
+def test_every_number_is_what_the_run_was_made_with():
+    assert numbers(paper()) == pytest.approx(NUMBERS, abs=2e-5)
