@@ -7,10 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from scorecard_world import paper, planned
 
 from idpipe.claims import verdicts
 from idpipe.claims.catalogue import Claim, bounds, claims, read
+from idpipe.claims.measures import Measure, entered_in
+from idpipe.claims.run import Run
 from idpipe.claims.samples import rank_correlation
 from idpipe.claims.verdicts import REPRODUCED, UNTESTABLE, judge
 from idpipe.config import load
@@ -87,11 +90,33 @@ def test_a_threshold_is_a_bound_or_a_number():
     assert claim.parts[0].margin(-3.0) == 1
 
 
+def test_a_claim_holds_what_its_entry_says():
+    content = yaml.safe_load((ROOT / "src/idpipe/claims/claims.yaml").read_text())
+    for claim in claims():
+        entry = content["claims"][claim.id]
+        assert [*claim.figures] == entry["figures"] and [*claim.studies] == entry["studies"]
+        for key in ("claim", "place", "words", "why"):
+            assert getattr(claim, key) == entry[key]
+        told = {f"{claim.id}.{name}": part["measure"] for name, part in entry["parts"].items()}
+        assert {part.key: part.measure for part in claim.parts} == told
+
+
+def test_a_measure_is_entered_as_it_is_under_its_key():
+    table: dict[str, Measure] = {}
+    assert entered_in(table)("c99.x")(worst) is worst and table == {"c99.x": worst}
+
+
+def worst(run: Run) -> float:
+    return 0.0
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
         ("above: close", "above: closer", r"claims.c99.x.above = closer: .*one of close"),
         ("above: close", "beyond: close", "claims.c99.x: must have measure and one of above"),
+        ("above: close", "above: close, below: 2", "claims.c99.x: must have measure and one of"),
+        ("above: close", "above: close, note: n", "claims.c99.x: must have measure and one of"),
         ("why: d,", "", "claims.c99: must have exactly .*see why"),
         ("why: d,", "why: d, verdict: yes,", "claims.c99: must have exactly .*see verdict"),
     ],

@@ -104,6 +104,17 @@ def test_the_memory_is_as_precise_as_the_parameters_and_steps_are_counted_from_z
         assert {v.dtype for k, v in found.items() if "memory" in k} == {torch.float64}
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_memory_lies_beside_the_parameters_and_steps_where_the_rule_wants_them(name):
+    shape, held = (2, 3), ours(name, [torch.zeros(2, 3)]).tensors()
+    optimizer = ours(name, [torch.empty(shape, device="meta")])
+    steps = "meta" if optimizer.rule.counts else "cpu"
+    for _ in ("made", "loaded"):
+        for place, value in optimizer.tensors().items():
+            assert value.device.type == (steps if place.startswith("done") else "meta")
+        optimizer.load(held)
+
+
 def test_no_milestone_is_passed_before_the_first_step_is_made():
     schedule = Schedule()
     assert [stage_factor(schedule, 2, step) for step in (0, 1)] == [1, 0.2]
