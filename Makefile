@@ -1,5 +1,5 @@
 # Every target sets up .venv first when it is missing or older than the lock.
-# Variables: PYTHON (interpreter for .venv), CORES, ARGS (passed on to snakemake, pytest, the benchmarks, mkdocs or uv).
+# Variables: PYTHON (interpreter for .venv), CORES, ARGS (passed on to snakemake, pytest, mutmut, the benchmarks, mkdocs or uv).
 
 PYTHON ?= python3
 CORES ?= 8
@@ -21,7 +21,7 @@ PINS := torch==2.14.1 torchvision==0.29.1
 WAIVED_LINT := Specify a conda environment or container for each rule.
 
 .DEFAULT_GOAL := help
-.PHONY: help figures smoke test bench check docs format lock clean-venv
+.PHONY: help figures smoke test mutants bench check docs format lock clean-venv
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ smoke: $(STAMP) ## draw every figure, tiny, in under two minutes
 
 test: $(STAMP) ## run the tests
 	$(RUN) pytest $(ARGS)
+
+mutants: $(STAMP) ## change the code bit by bit and see whether tests notice (about an hour)
+	$(RUN) OMP_NUM_THREADS=1 MPLBACKEND=agg mutmut run $(ARGS)
+	$(RUN) mutmut results
 
 bench: $(STAMP) ## measure the engine and record it (about 15 minutes; ARGS=--quick: one)
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks $(ARGS)

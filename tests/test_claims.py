@@ -6,6 +6,7 @@ import math
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from scorecard_world import paper, planned
@@ -13,7 +14,7 @@ from scorecard_world import paper, planned
 from idpipe.claims import verdicts
 from idpipe.claims.catalogue import Claim, bounds, claims, read
 from idpipe.claims.measures import Measure, entered_in
-from idpipe.claims.run import Run
+from idpipe.claims.run import Run, _named
 from idpipe.claims.samples import rank_correlation
 from idpipe.claims.verdicts import REPRODUCED, UNTESTABLE, judge
 from idpipe.config import load
@@ -91,14 +92,21 @@ def test_a_threshold_is_a_bound_or_a_number():
 
 
 def test_a_claim_holds_what_its_entry_says():
-    content = yaml.safe_load((ROOT / "src/idpipe/claims/claims.yaml").read_text())
-    for claim in claims():
+    text = (ROOT / "src/idpipe/claims/claims.yaml").read_text()
+    content = yaml.safe_load(text)
+    for claim in read(text):
         entry = content["claims"][claim.id]
         assert [*claim.figures] == entry["figures"] and [*claim.studies] == entry["studies"]
         for key in ("claim", "place", "words", "why"):
             assert getattr(claim, key) == entry[key]
         told = {f"{claim.id}.{name}": part["measure"] for name, part in entry["parts"].items()}
         assert {part.key: part.measure for part in claim.parts} == told
+
+
+def test_named_probes_are_of_some_kinds_and_of_the_size_trained_on():
+    kinds, sizes = ["unseen", "pattern", "unseen", "train"], [28, 28, 7, 28]
+    rows = pd.DataFrame({"kind": kinds, "size": sizes, "size_train": [28] * 4})
+    assert _named("unseen", "pattern")(rows).tolist() == [True, True, False, False]
 
 
 def test_a_measure_is_entered_as_it_is_under_its_key():

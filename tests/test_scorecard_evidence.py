@@ -1,7 +1,8 @@
-"""The table `evidence` of real cells, recomputed image by image."""
+"""The table `evidence` of real cells, gathered by each test and recomputed image by image."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 
@@ -54,14 +55,13 @@ class World:
                     jobs.analyse(folder, file, folder / "eval-0")
                 self.probes[cell.cell_id] = file
         self.ids = {study: [cell.cell_id for cell in cells] for study, cells in self.cells.items()}
-        self.table = self.gathered("cosine")
 
-    def gathered(self, kind: str) -> pd.DataFrame:
+    def gathered(self, kind: str = "cosine") -> pd.DataFrame:
         evaluations = dict.fromkeys(self.probes, "eval-0")
         return gather(self.ids, self.root, evaluations, self.probes, kind)
 
     def values(self, cell: Cell, quantity: str) -> list[float]:
-        rows = self.table.query("cell_id == @cell.cell_id and quantity == @quantity")
+        rows = self.gathered().query("cell_id == @cell.cell_id and quantity == @quantity")
         assert rows["replicate"].tolist() == [0, 1]
         return rows["value"].tolist()
 
@@ -83,7 +83,9 @@ def world(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def test_the_table_has_every_quantity_of_every_replicate(world):
-    assert world.table.groupby("quantity").size().to_dict() == {
+    table = world.gathered()
+    assert table["cell_id"].drop_duplicates().tolist() == list(world.probes)
+    assert table.groupby("quantity").size().to_dict() == {
         **dict.fromkeys(("theorem1_deviation", "sharpness", "mixture", "upper10"), 2),
         **dict.fromkeys(("null_dimension", "bound"), 4),
     }
@@ -114,9 +116,13 @@ def test_theorem_2_counts_directions_that_no_patch_has(world):
 
 
 def roughness(image: np.ndarray) -> float:
-    down, right = image[:, 1:] - image[:, :-1], image[:, :, 1:] - image[:, :, :-1]
-    away = image - image.mean()
-    return math.sqrt(((down**2).sum() + (right**2).sum()) / (away**2).sum())
+    """Of all channels, each about its own mean."""
+    steps = away = 0.0
+    for channel in image:
+        away += sum((value - channel.mean()) ** 2 for value in channel.ravel())
+        steps += sum((b - a) ** 2 for row in channel for a, b in itertools.pairwise(row))
+        steps += sum((b - a) ** 2 for row in channel.T for a, b in itertools.pairwise(row))
+    return math.sqrt(steps / away)
 
 
 def test_sharpness_is_that_of_each_output_over_that_of_its_own_input(world):
@@ -155,13 +161,31 @@ def test_the_upper_layers_are_compared_with_the_training_image(world, kind):
         assert value == pytest.approx(np.mean(told))
 
 
-def test_what_has_no_direction_is_left_out_of_a_mean():
-    images = np.random.default_rng(0).normal(size=(3, 2, 5, 5))
+def drawn(count: int) -> np.ndarray:
+    """Images of two channels that are higher than wide, each of another contrast."""
+    images = np.random.default_rng(0).normal(size=(count, 2, 5, 4))
+    return images * np.arange(1, count + 1)[:, None, None, None]
+
+
+def test_measures_are_means_over_images_of_every_channel_and_direction():
+    inputs, outputs = drawn(6)[:3], drawn(6)[3:]
+    told = [roughness(one) / roughness(other) for one, other in zip(outputs, inputs, strict=True)]
+    assert relative_sharpness(inputs, outputs) == pytest.approx(np.mean(told))
+    columns, told = inputs[:2].reshape(2, -1).T, []
+    for y in outputs.reshape(3, -1):
+        best = columns @ np.linalg.lstsq(columns, y, rcond=None)[0]
+        told.append(np.linalg.norm(best) / np.linalg.norm(y))
+    assert mixture_correlation(inputs[:2], outputs) == pytest.approx(np.mean(told))
+
+
+@pytest.mark.parametrize("value", [0.0, np.inf, np.nan, 1e200])
+def test_what_has_no_direction_is_left_out_of_a_mean(value):
+    images = drawn(2)
     kept = images.copy()
-    kept[1] = 0
-    kept[2] = np.inf
+    kept[1] = value * np.sign(kept[1])
+    assert relative_sharpness(images, kept) == pytest.approx(1)
+    assert math.isnan(relative_sharpness(images[1:], kept[1:]))
     assert mixture_correlation(images[:1], kept) == pytest.approx(1)
     assert math.isnan(mixture_correlation(images[:1], kept[1:]))
-    assert relative_sharpness(images, np.concatenate([images[:1], kept[1:]])) == pytest.approx(1)
     small = 1e-4 * images
     assert relative_sharpness(small, small) == pytest.approx(1)
