@@ -252,6 +252,11 @@ REASONS: dict[str, tuple[str, Change, str]] = {
         attribute("statuses", ["converged"], "cnn_depth 20"),
         "One replicate gives no interval",
     ),
+    "one narrow seed": (
+        "c15",
+        attribute("statuses", ["dead"], NARROW),
+        "One replicate gives no interval",
+    ),
     "dead": (
         "c06",
         attribute("statuses", ["dead", "dead", "converged"], "cnn_depth 20"),
@@ -313,6 +318,13 @@ def test_budgets_of_the_paper_tell_that_a_network_does_not_converge():
     for depth in (9, 12, 20):
         net = world[f"cnn_narrow_depth {depth}"]
         net.statuses, net.steps = ["max_steps"] * 3, 2_000_000
+    assert judged(world, "c15").verdict == REPRODUCED
+
+
+def test_two_replicates_are_enough():
+    world = paper()
+    for net in world.of("cnn_narrow_depth"):
+        net.statuses = net.statuses[:2]
     assert judged(world, "c15").verdict == REPRODUCED
 
 

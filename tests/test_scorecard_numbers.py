@@ -8,7 +8,7 @@ apart, which leaves means as they are; far probes have a mean rho of 0.25.
 import math
 
 import pytest
-from scorecard_world import World, paper
+from scorecard_world import World, neither, paper
 
 from idpipe.claims.catalogue import claims
 from idpipe.claims.verdicts import judge
@@ -105,3 +105,14 @@ def numbers(world: World) -> dict[str, float]:
 
 def test_every_number_is_what_the_run_was_made_with():
     assert numbers(paper()) == pytest.approx(NUMBERS, abs=2e-5)
+
+
+def test_a_mixture_is_that_of_the_deepest_network_in_the_range_of_its_architecture():
+    world, images = paper(), "7/3 4/0"
+    for arch, mixture in (("fcn", 0.9), ("cnn", 0.8)):
+        world[f"few_examples {arch} {images}"].evidence["mixture"] = mixture
+    for arch, depth, mixture in (("fcn", 12, 0.1), ("cnn", 10, 0.2), ("cnn", 24, 0.7)):
+        net = world.add(f"few_examples {depth}", neither, arch, depth, 2048, examples=images)
+        net.evidence["mixture"] = mixture
+    found = numbers(world)
+    assert (found["c25.fcn"], found["c25.cnn"]) == pytest.approx((0.9, 0.7))
