@@ -6,9 +6,11 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from scipy.stats import spearmanr
 from scorecard_world import paper, planned
 
 from idpipe.claims import verdicts
@@ -168,3 +170,10 @@ def test_every_bound_is_argued():
 def test_ranks(a, b, expected):
     assert rank_correlation(a, b) == pytest.approx(expected)
     assert math.isnan(rank_correlation([1.0, 1.0], [1.0, 2.0]))
+
+
+def test_ranks_with_many_ties_are_scipys():
+    generator = np.random.default_rng(0)
+    for _ in range(5):
+        a, b = generator.integers(0, 6, (2, 30)).astype(float).tolist()
+        assert rank_correlation(a, b) == pytest.approx(spearmanr(a, b).statistic)

@@ -321,6 +321,13 @@ def test_budgets_of_the_paper_tell_that_a_network_does_not_converge():
     assert judged(world, "c15").verdict == REPRODUCED
 
 
+@pytest.mark.parametrize("status", ["converged", "max_steps"])
+def test_an_error_at_the_limit_fits(status):
+    world = paper()
+    ends(status, 0.01, *(f"cnn_narrow_depth {d}" for d in (9, 12, 20)))(world)
+    assert judged(world, "c15").verdict == FAILED
+
+
 def test_two_replicates_are_enough():
     world = paper()
     for net in world.of("cnn_narrow_depth"):
@@ -400,3 +407,6 @@ def test_evidence_names_the_cells():
         *[f"fcn_relu_depth-{depth}" for depth in (2, 4, 10, 12)],
         *[f"fcn_linear_depth-{depth}" for depth in (2, 4, 10)],
     ]
+    found = outcome(paper(), "c15.deep")
+    assert [cell.split("-")[1] for cell in found.cells] == ["9", "12", "20"]
+    assert [net.counted for net in found.nets] == [(0, 1, 2)] * 3

@@ -8,7 +8,7 @@ apart, which leaves means as they are; far probes have a mean rho of 0.25.
 import math
 
 import pytest
-from scorecard_world import World, neither, paper
+from scorecard_world import World, identity, neither, noise, paper
 
 from idpipe.claims.catalogue import claims
 from idpipe.claims.verdicts import judge
@@ -116,3 +116,56 @@ def test_a_mixture_is_that_of_the_deepest_network_in_the_range_of_its_architectu
         net.evidence["mixture"] = mixture
     found = numbers(world)
     assert (found["c25.fcn"], found["c25.cnn"]) == pytest.approx((0.9, 0.7))
+
+
+def test_about_14_layers_is_the_nearest_to_them():
+    world = paper()
+    for depth in (13, 15):
+        world.add(f"cnn_depth {depth}", identity(), "cnn", depth, 128)
+    assert numbers(world)["c07.identity"] == pytest.approx(0.5)
+
+
+def test_neither_input_nor_output_is_a_hidden_layer():
+    world = paper()
+    for depth in (7, 14):
+        rates = [0.6, 0.5, *[0.3] * (depth - 2), 0.7]
+        world[f"cnn_depth {depth}"].layers["error_rate trained"] = rates
+    found = numbers(world)
+    assert found["c08.loss"] == pytest.approx(0.5 - 0.6)
+    assert found["c08.recovery"] == pytest.approx(0.5 - 0.7)
+
+
+def test_one_layer_counts_among_all_depths():
+    world = paper()
+    world["fcn_relu_depth 1"].does = lambda rho, size: (0.5 + rho / 3, rho)
+    world["cnn_depth 1"].error = lambda close: close
+    found = numbers(world)
+    assert found["c19.relu"] == pytest.approx(0.5)
+    assert found["c29.ranks"] < 0.99
+
+
+def test_ranks_leave_out_the_training_image_itself_and_need_three_networks():
+    world = paper()
+    world.drop(*(f"cnn_depth {depth}" for depth in (1, 3, 7)))
+    net = world["cnn_depth 5"]
+    net.does = lambda rho, size: (0.99, 0.99) if rho == 1 else (0.95, 0.95 * rho)
+    net.error = lambda close: 5.0 if close > 0.98 else 2 * (1 - close)
+    assert numbers(world)["c29.ranks"] == pytest.approx(1)
+
+
+def test_colour_networks_are_told_apart_by_architecture():
+    world = paper()
+    for image in ("5/0", "0/0"):
+        about = {"source": "cifar10", "size": 32, "examples": image}
+        world.add(f"colour fcn 4 {image}", noise, "fcn", 4, 128, **about)
+    assert numbers(world)["c28.cnn_shallow"] == pytest.approx(0.95)
+
+
+def test_kernels_of_theorem_2_are_compared_on_one_training_image():
+    world = paper()
+    for kernel, error in ((3, 0.2), (5, 0.25), (9, 0.3)):
+        about = {"kernel": float(kernel), "size": 8, "activation": "linear", "examples": "0/0"}
+        net = world.add(f"theorem2 0/0 {kernel}", identity(), "cnn", 1, 128, **about)
+        net.error = lambda close, error=error: error * (1 + 0.1 * close)
+        net.evidence |= {"null_dimension": float(kernel), "bound": 10.0}
+    assert numbers(world)["c31.kernel"] == pytest.approx((0.3 - 0.2) * 1.095)
