@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,9 @@ from scorecard_world import (
     pull,
 )
 
-from idpipe.claims.catalogue import claims
+from idpipe.claims import verdicts
+from idpipe.claims.catalogue import Part, claims
+from idpipe.claims.run import Run
 from idpipe.claims.verdicts import FAILED, REPRODUCED, UNTESTABLE, Judgement, judge
 
 CLAIMS = {claim.id: claim for claim in claims()}
@@ -399,6 +403,41 @@ def test_networks_that_do_not_count_are_left_out_of_a_mean_over_depths_and_told(
     assert found.verdict == REPRODUCED
     assert sorted(net.rung["depth"] for net in found.nets) == [1, 3, 5, 14, 20]
     assert "7-layer CNN (128 channels)" in found.left_out[0] and "3 dead" in found.left_out[0]
+
+
+@pytest.mark.parametrize(
+    ("number", "verdict", "reason"),
+    [
+        (1.1, REPRODUCED, ""),
+        ({0: 1.1, 1: 1.2, 2: math.nan, 3: 1.15}, REPRODUCED, ""),
+        # What touches the threshold is not beyond it.
+        (1.0, FAILED, "The mean is on the other side, and the interval includes"),
+        ({0: 0.9, 1: 1.0, 2: 1.15}, FAILED, "The interval includes"),
+        ({0: 0.9, 1: 1.0, 2: 1.05}, FAILED, "The mean is on the other side, and"),
+        ({0: 0.7, 1: 0.71, 2: 0.72}, FAILED, "The whole interval is on the other side"),
+        ({0: 1.1, 1: math.nan}, UNTESTABLE, "Only 1 replicate has"),
+        ({0: math.nan, 1: math.inf}, UNTESTABLE, "No replicate has"),
+    ],
+)
+def test_the_verdict_follows_from_where_the_interval_lies(number, verdict, reason, monkeypatch):
+    part = Part("c99.x", "what is measured", "above", 1.0)
+    claim = replace(CLAIMS["c06"], id="c99", parts=(part,))
+
+    def measured(run: Run):
+        run.net("cnn_depth", depth=20)
+        run.left_out["another"] = "why it is"
+        return number
+
+    monkeypatch.setattr(verdicts, "MEASURES", {"c99.x": measured})
+    (judgement,) = judge(paper().results(), [claim], 0.95)
+    (found,) = judgement.outcomes
+    assert (found.verdict, judgement.verdict) == (verdict, verdict)
+    assert found.reason.startswith(reason) and bool(found.reason) == bool(reason)
+    if verdict != UNTESTABLE:
+        assert [net.rung["depth"] for net in found.nets] == [20]
+        assert found.left_out == ("why it is",)
+        finite = sum(map(math.isfinite, number.values())) if isinstance(number, dict) else 0
+        assert found.count == finite
 
 
 def test_evidence_names_the_cells():
