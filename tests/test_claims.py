@@ -16,7 +16,7 @@ from scorecard_world import paper, planned
 from idpipe.claims import verdicts
 from idpipe.claims.catalogue import Claim, bounds, claims, read
 from idpipe.claims.measures import Measure, entered_in
-from idpipe.claims.run import Run, _named
+from idpipe.claims.run import Run, _named, sized
 from idpipe.claims.samples import rank_correlation
 from idpipe.claims.verdicts import REPRODUCED, UNTESTABLE, judge
 from idpipe.config import load
@@ -109,6 +109,9 @@ def test_named_probes_are_of_some_kinds_and_of_the_size_trained_on():
     kinds, sizes = ["unseen", "pattern", "unseen", "train"], [28, 28, 7, 28]
     rows = pd.DataFrame({"kind": kinds, "size": sizes, "size_train": [28] * 4})
     assert _named("unseen", "pattern")(rows).tolist() == [True, True, False, False]
+    kinds = ["unseen", "out_of_domain", "pattern", "train", "blend", "unseen"]
+    rows = pd.DataFrame({"kind": kinds, "size": [7] * 5 + [28]})
+    assert sized(7).rows(rows).tolist() == [True] * 3 + [False] * 3
 
 
 def test_a_measure_is_entered_as_it_is_under_its_key():

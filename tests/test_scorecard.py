@@ -24,6 +24,7 @@ from scorecard_world import (
 from idpipe.claims import verdicts
 from idpipe.claims.catalogue import Part, claims
 from idpipe.claims.run import Run
+from idpipe.claims.samples import Untestable
 from idpipe.claims.verdicts import FAILED, REPRODUCED, UNTESTABLE, Judgement, judge
 
 CLAIMS = {claim.id: claim for claim in claims()}
@@ -256,6 +257,12 @@ REASONS: dict[str, tuple[str, Change, str]] = {
         attribute("statuses", ["converged"], "cnn_depth 20"),
         "One replicate gives no interval",
     ),
+    "init": (
+        "c22",
+        lambda w: w.drop("cnn_init 3 orthogonal"),
+        "cnn_init has no network of init orthogonal, 3 layers",
+    ),
+    "unfit theorem": ("c02", ends("max_steps", 0.3, "theorem1"), "0 of 3 replicates count"),
     "one narrow seed": (
         "c15",
         attribute("statuses", ["dead"], NARROW),
@@ -330,6 +337,32 @@ def test_an_error_at_the_limit_fits(status):
     world = paper()
     ends(status, 0.01, *(f"cnn_narrow_depth {d}" for d in (9, 12, 20)))(world)
     assert judged(world, "c15").verdict == FAILED
+
+
+def test_a_network_whose_error_is_at_the_limit_counts():
+    world = paper()
+    ends("converged", 0.01, "cnn_depth 20")(world)
+    assert judged(world, "c06").verdict == REPRODUCED
+
+
+def test_of_several_widths_the_largest_that_is_no_single_layers_decides():
+    world = World()
+    for depth, width in ((1, 9), (1, 5000), (2, 4096), (4, 2048)):
+        world.add(f"fcn {depth} {width}", noise, "fcn", depth, width)
+    world.add("single 1", noise, "fcn", 1, 9)
+    world.add("narrow 2", noise, "fcn", 2, 9)
+    run = Run(world.results())
+    assert [(rung["depth"], rung["width"]) for rung in run.rungs("fcn")] == [(2, 4096)]
+    assert [rung["width"] for rung in run.rungs("single")] == [9]
+    with pytest.raises(Untestable, match="narrow is too narrow"):
+        run.rungs("narrow")
+
+
+def test_where_no_network_counts_the_reason_is_told():
+    world = paper()
+    ends("dead", 0.5, *(f"cnn_kernel {kernel}" for kernel in (5, 29, 57)))(world)
+    with pytest.raises(Untestable, match=r"0 of 3 replicates count \(3 dead\)"):
+        Run(world.results()).some("cnn_kernel")
 
 
 def test_two_replicates_are_enough():
