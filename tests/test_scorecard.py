@@ -262,7 +262,16 @@ REASONS: dict[str, tuple[str, Change, str]] = {
         lambda w: w.drop("cnn_init 3 orthogonal"),
         "cnn_init has no network of init orthogonal, 3 layers",
     ),
-    "unfit theorem": ("c02", ends("max_steps", 0.3, "theorem1"), "0 of 3 replicates count"),
+    "unfit theorem": (
+        "c02",
+        ends("max_steps", 0.3, "theorem1"),
+        "0 of 3 replicates count (3 not fitting the training image): 1-layer FCN of theorem1.",
+    ),
+    "unfit pair": (
+        "c17",
+        ends("max_steps", 0.3, "fcn_two_layer bottom"),
+        "2-layer FCN (2048 hidden units) of fcn_two_layer",
+    ),
     "one narrow seed": (
         "c15",
         attribute("statuses", ["dead"], NARROW),
@@ -276,7 +285,7 @@ REASONS: dict[str, tuple[str, Change, str]] = {
     "most dead": (
         "c06",
         attribute("statuses", ["dead"] * 2 + ["diverged"] + ["converged"] * 2, "cnn_depth 20"),
-        "2 of 5 replicates",
+        "2 of 5 replicates count (2 dead, 1 diverged): 20-layer CNN",
     ),
     "unfit": (
         "c06",
