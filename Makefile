@@ -1,5 +1,5 @@
 # Every target sets up .venv first when it is missing or older than the lock.
-# Variables: PYTHON (interpreter for .venv), CORES, ARGS (passed on to snakemake, pytest, the benchmarks, mkdocs or uv).
+# Variables: PYTHON (interpreter for .venv), CORES, ARGS (passed on to snakemake, pytest, mutmut, the benchmarks, mkdocs or uv).
 
 PYTHON ?= python3
 CORES ?= 8
@@ -24,7 +24,7 @@ PINS := torch==2.14.1 torchvision==0.29.1
 WAIVED_LINT := Specify a conda environment or container for each rule.
 
 .DEFAULT_GOAL := help
-.PHONY: help figures smoke test test-all bench check docs format lock clean-venv
+.PHONY: help figures smoke test test-all mutants bench check docs format lock clean-venv
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ test: $(STAMP) ## run the tests, but for those marked long
 
 test-all: $(STAMP) ## run all tests: SLURM, a browser, random kills, the whole smoke preset
 	$(RUN) $(PYTEST) $(ARGS)
+
+mutants: $(STAMP) ## change the code bit by bit and see whether tests notice (about an hour)
+	$(RUN) OMP_NUM_THREADS=1 MPLBACKEND=agg mutmut run $(ARGS)
+	$(RUN) mutmut results
 
 bench: $(STAMP) ## measure the engine and record it (about 15 minutes; ARGS=--quick: one)
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks $(ARGS)

@@ -6,11 +6,17 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+import yaml
+from scipy.stats import spearmanr
 from scorecard_world import paper, planned
 
 from idpipe.claims import verdicts
 from idpipe.claims.catalogue import bounds, claims, read
+from idpipe.claims.measures import Measure, entered_in
+from idpipe.claims.run import Run, _named, sized
 from idpipe.claims.samples import rank_correlation
 from idpipe.claims.verdicts import REPRODUCED, UNTESTABLE, judge
 from idpipe.config import load
@@ -87,11 +93,43 @@ def test_a_threshold_is_a_bound_or_a_number():
     assert claim.parts[0].margin(-3.0) == 1
 
 
+def test_a_claim_holds_what_its_entry_says():
+    text = (ROOT / "src/idpipe/claims/claims.yaml").read_text()
+    content = yaml.safe_load(text)
+    for claim in read(text):
+        entry = content["claims"][claim.id]
+        assert [*claim.figures] == entry["figures"] and [*claim.studies] == entry["studies"]
+        for key in ("claim", "place", "words", "why"):
+            assert getattr(claim, key) == entry[key]
+        told = {f"{claim.id}.{name}": part["measure"] for name, part in entry["parts"].items()}
+        assert {part.key: part.measure for part in claim.parts} == told
+
+
+def test_named_probes_are_of_some_kinds_and_of_the_size_trained_on():
+    kinds, sizes = ["unseen", "pattern", "unseen", "train"], [28, 28, 7, 28]
+    rows = pd.DataFrame({"kind": kinds, "size": sizes, "size_train": [28] * 4})
+    assert _named("unseen", "pattern")(rows).tolist() == [True, True, False, False]
+    kinds = ["unseen", "out_of_domain", "pattern", "train", "blend", "unseen"]
+    rows = pd.DataFrame({"kind": kinds, "size": [7] * 5 + [28]})
+    assert sized(7).rows(rows).tolist() == [True] * 3 + [False] * 3
+
+
+def test_a_measure_is_entered_as_it_is_under_its_key():
+    table: dict[str, Measure] = {}
+    assert entered_in(table)("c99.x")(worst) is worst and table == {"c99.x": worst}
+
+
+def worst(run: Run) -> float:
+    return 0.0
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
         ("above: close", "above: closer", r"claims.c99.x.above = closer: .*one of close"),
         ("above: close", "beyond: close", "claims.c99.x: must have measure and one of above"),
+        ("above: close", "above: close, below: 2", "claims.c99.x: must have measure and one of"),
+        ("above: close", "above: close, note: n", "claims.c99.x: must have measure and one of"),
         ("why: d,", "", "claims.c99: must have exactly .*see why"),
         ("why: d,", "why: d, verdict: yes,", "claims.c99: must have exactly .*see verdict"),
     ],
@@ -135,3 +173,10 @@ def test_every_bound_is_argued():
 def test_ranks(a, b, expected):
     assert rank_correlation(a, b) == pytest.approx(expected)
     assert math.isnan(rank_correlation([1.0, 1.0], [1.0, 2.0]))
+
+
+def test_ranks_with_many_ties_are_scipys():
+    generator = np.random.default_rng(0)
+    for _ in range(5):
+        a, b = generator.integers(0, 6, (2, 30)).astype(float).tolist()
+        assert rank_correlation(a, b) == pytest.approx(spearmanr(a, b).statistic)

@@ -1,8 +1,10 @@
 """Arithmetic against an independent count of what torch runs; memory; the resources of jobs."""
 
+import math
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -11,6 +13,7 @@ from idpipe import costs, nets
 from idpipe.cells import Cell
 from idpipe.costs import KINDS, Prices
 from idpipe.optim import RULES, Optimizer
+from idpipe.transforms import transform_length
 
 FREE = Prices(dict.fromkeys(KINDS, 0.0))
 
@@ -89,7 +92,69 @@ def test_gpu_memory_counts_parameters_gradients_and_what_the_optimizer_keeps():
     assert held(**adam) - held() == 4 * numbers
     assert held(replicates=4) - held(replicates=3) > 3 * 4 * numbers
     assert held() > costs.CONTEXT_BYTES + 3 * 4 * numbers
+    # What does not train has neither gradient nor state.
+    assert held() - held(train_layers="bottom") == 4 * 2 * (2048 * 784 + 784)
     assert held(**adam, train_layers="bottom") < held()
+
+
+@pytest.mark.parametrize(("precision", "size"), [("ieee", 4), ("float64", 8)])
+def test_a_gpu_holds_two_copies_for_the_four_of_a_processor_with_sgd(precision, size):
+    """Weights, momentum and gradients with their biases; four times the weights there."""
+    one = cell({"arch": "fcn", "depth": 2, "width": 9}, replicates=3, precision=precision)
+    weights, biases = 2 * 784 * 9, 784 + 9
+    copies = size * 3 * (weights + 2 * (weights + biases) - 4 * weights)
+    assert costs.vram_bytes(one) == one.memory_bytes + costs.CONTEXT_BYTES + copies
+    assert costs.number_bytes(one) == size
+
+
+def test_memory_in_mib_is_that_in_bytes_none_short():
+    one = cell({"arch": "fcn", "depth": 2, "width": 2048}, replicates=5)
+    assert costs.vram_mib(one) * costs.MIB >= costs.vram_bytes(one)
+    assert (costs.vram_mib(one) - 1) * costs.MIB < costs.vram_bytes(one)
+    given = costs.memory_mib(one)
+    assert isinstance(given, int)
+    assert given - costs.PROCESS_MIB == pytest.approx(one.memory_bytes / 2**20, abs=1)
+
+
+def test_what_has_no_numbers_costs_as_much_as_the_dearest(monkeypatch):
+    one = cell({"arch": "cnn", "depth": 2, "width": 2})
+    monkeypatch.setattr(costs, "UPDATE_FLOPS", {"adamax": 10})
+    assert costs.flops(one).update == 10 * (2 * 25 * 2 + 2 + 1)
+    for table in ("PACES", "RATES"):
+        with monkeypatch.context() as patch:
+            patch.setattr(costs, table, {})
+            assert costs.steps_expected(one) == one.max_steps
+
+
+@pytest.mark.parametrize(
+    ("data", "batch", "expected"),
+    [
+        ({"examples": "all"}, 7, 7),
+        ({"examples": "all"}, 5000, 1437),
+        ({"examples": "all", "source": "image_folder"}, 5000, 5000),
+        ({"examples": [{"label": 7}, {"label": 3}]}, 5000, 2),
+        ({"examples": [{"label": 7}, {"label": 3}]}, 1, 1),
+    ],
+)
+def test_a_step_shows_a_batch_or_all_there_are(data, batch, expected):
+    one = cell({"arch": "cnn", "depth": 1}, data=data, batch_size=batch)
+    assert costs.images_per_step(one) == expected
+
+
+def test_bytes_of_the_parameters_are_those_that_a_step_of_sgd_moves():
+    """Weights are read forwards and backwards, gradients written, and five passes update them."""
+    one = cell({"arch": "fcn", "depth": 2, "width": 2048}, replicates=2)
+    weights = 2 * 784 * 2048
+    trained = weights + 2048 + 784
+    found = costs.amounts(one)
+    assert found["byte 16"] + found["byte 128"] == pytest.approx(
+        4 * 2 * (2 * weights + 6 * trained)
+    )
+    # Parameters, gradients and momentum lie between the two measured sizes.
+    held = 4e-6 * 2 * (weights + 2 * trained)
+    assert 16 < held < 128
+    share = found["byte 128"] / (found["byte 16"] + found["byte 128"])
+    assert 16 * 8**share == pytest.approx(held)
 
 
 def test_time_is_the_sum_of_what_was_asked_for_at_its_price():
@@ -105,6 +170,9 @@ def test_time_is_the_sum_of_what_was_asked_for_at_its_price():
     at = Prices({**FREE.of, "step": 1.0, "dense": 1.0}, double=32.0)
     products = costs.step_seconds(one, at) - 1
     assert costs.step_seconds(double, at) == pytest.approx(1 + 32 * products)
+    at = Prices({**FREE.of, "step": 2.0, "layer": 1.0})
+    assert costs.step_seconds(double, at) == costs.step_seconds(one, at) == 5
+    assert costs.training_seconds(one, at) == 5 * costs.steps_expected(one)
 
 
 def test_a_convolution_between_two_measured_widths_costs_between_the_two():
@@ -134,6 +202,24 @@ def test_large_kernels_of_narrow_nets_are_priced_by_transform_where_training_has
     assert by_transform["transform"] < sum(direct[f"convolution {c}"] for c in costs.CHANNELS)
 
 
+def test_a_transform_is_counted_as_its_products_and_its_fourier_transforms():
+    """By numpy's number of frequencies; 5 log2(N) operations for each, 8 in a complex multiply-add.
+
+    Two images and three replicates; the bottom layer needs no gradient of its input.
+    """
+    examples = [{"label": 7}, {"label": 3}]
+    one = cell(
+        {"arch": "cnn", "depth": 2, "width": 16, "kernel": 57},
+        replicates=3,
+        data={"examples": examples},
+    )
+    length = transform_length(28, 57)
+    waves, images = np.fft.rfft2(np.zeros((length, length))).size, 2 * 3
+    products = 8 * images * 16 * waves
+    transforms = (3 * 16 + images * 17) * waves * 5 * math.log2(length * length)
+    assert costs.amounts(one)["transform"] == pytest.approx((2 + 3) * (products + transforms))
+
+
 def test_a_job_is_given_more_time_than_expected_but_not_past_the_cap():
     one = cell({"arch": "cnn", "depth": 5}, max_steps=10**6)
     at = Prices({**FREE.of, "step": 1.0})
@@ -159,6 +245,63 @@ def test_steps_expected_are_fewer_at_a_higher_rate_and_never_more_than_the_budge
     assert steps() % 25 == 0
 
 
+FCN, CNN = ({"arch": arch, "depth": 10, "width": 24} for arch in ("fcn", "cnn"))
+BY_LOG = 1 + 0.33 * math.log(10)
+
+
+@pytest.mark.parametrize(
+    ("net", "settings", "expected"),
+    [
+        # At the reference, 10 layers of 24 channels of 5 x 5: a plateau, then a decay.
+        (FCN, {}, 400 + 45),
+        (CNN, {}, 90 + 450),
+        # The plateau grows with depth, shorter for linear networks, none for residual ones.
+        ({**CNN, "depth": 20}, {}, 90 * 2**2.2 + 450),
+        ({**FCN, "depth": 20}, {}, 400 * 2**2.4 + 45),
+        ({**FCN, "activation": "linear"}, {}, 0.3 * 400 + 45),
+        ({**FCN, "width": 784, "residual": True}, {"stop_mse": 2e-5}, 45 * (2 * BY_LOG - 1)),
+        # The decay grows with the stop: of a ReLU CNN by a power, else by the logarithm.
+        (CNN, {"stop_mse": 2e-4}, 90 + 450 * 10**0.45),
+        ({**CNN, "activation": "linear"}, {"stop_mse": 2e-4}, 0.3 * 90 + 450 * BY_LOG),
+        (FCN, {"stop_mse": 2e-4}, 400 + 45 * BY_LOG),
+        (FCN, {"stop_mse": 0.02}, 400 + 45 * (2 - BY_LOG)),
+        (FCN, {"stop_mse": 0.2}, 400),
+        # That of a CNN with its shape; one layer has no width.
+        ({**CNN, "width": 48}, {}, 90 + 450 * 2**-0.4),
+        ({**CNN, "kernel": 13}, {}, 90 + 450 * 2.6**-0.5),
+        ({**CNN, "depth": 2, "width": 48}, {}, 90 * 0.2**2.2 + 450 * 2**-0.4 * 0.4**0.5),
+        ({"arch": "cnn", "depth": 1}, {}, 90 * 0.1**2.2 + 450 * 0.2**0.5),
+        (CNN, {"data": {"source": "photos"}}, 90 + 450 * 3),
+        # What multiplies all of it.
+        (CNN, {"data": {"examples": [{"label": 7}, {"label": 3}]}}, 540 * 2**0.4),
+        (CNN, {"train_layers": "bottom"}, 540 * 15),
+        (CNN, {"optimizer": {"lr": 0.02}}, 540 / 2),
+        (CNN, {"optimizer": {"momentum": 0.8}}, 540 * 2),
+        (CNN, {"optimizer": {"momentum": 0.0}}, 540 * 10),
+        (CNN, {"optimizer": {"name": "adam", "lr": 0.001}}, 540 / 50 * 10),
+        (CNN, {"optimizer": {"name": "adagrad", "lr": 0.01}}, 540 / 3),
+        (CNN, {"init": "kaiming_normal"}, 540 / 2),
+        (CNN, {"init": "kaiming_normal", "optimizer": {"lr": 0.005}}, 540),
+        (CNN, {"init": "printed"}, 540),
+        (FCN, {"init": "kaiming_normal"}, 445),
+        # Half the sum of squares is a larger rate: half as many times as an image has numbers.
+        (
+            CNN,
+            {
+                "loss": "half_sum",
+                "data": {"source": "photos", "size": 20},
+                "optimizer": {"lr": 1e-4},
+            },
+            (90 + 450 * 3) * 100 / (3 * 20 * 20 / 2),
+        ),
+    ],
+)
+def test_steps_expected_follow_from_the_constants_as_they_are_described(net, settings, expected):
+    reference = {"stop_mse": 0.002, "max_steps": 10**6, "report_every": 1}
+    one = cell(net, **{**reference, **settings})
+    assert costs.steps_expected(one) == pytest.approx(expected, abs=1)
+
+
 def test_under_momentum_an_error_shrinks_by_no_more_than_that_in_each_step():
     net = {"arch": "fcn", "depth": 1}
     for momentum, stop in ((0.9, 1e-18), (0.98, 1e-14)):
@@ -175,6 +318,11 @@ def test_showing_more_images_takes_longer():
     seconds = 2 * costs.LONGER * one.replicates * forward * 1e-9 * 1e4
     assert costs.forward_minutes(one, at, 1e4) == pytest.approx(seconds / 60, rel=0.01)
     assert costs.forward_minutes(one, at, 0.0) == costs.SHORTEST_MINUTES
+    # How many a step of training shows does not matter.
+    two = cell(
+        {"arch": "cnn", "depth": 5}, replicates=2, data={"examples": [{"label": 7}, {"label": 3}]}
+    )
+    assert costs.forward_minutes(two, at, 1e4) == costs.forward_minutes(one, at, 1e4)
 
 
 def test_nothing_heavy_is_imported():

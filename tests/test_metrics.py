@@ -34,10 +34,21 @@ def test_cosine_is_the_angle(pairs):
 
 
 def test_mse_is_the_mean_square(pairs):
-    a, b = pairs[0, 0, 0].astype(float), pairs[1, 0, 0].astype(float)
-    assert mse(a, b) == pytest.approx(
-        sum((x - y) ** 2 for x, y in zip(a.ravel(), b.ravel(), strict=True)) / 25
-    )
+    ours = mse(*pairs)
+    assert ours.shape == (3, 4)
+    for place in np.ndindex(3, 4):
+        a, b = pairs[0][place].astype(float), pairs[1][place].astype(float)
+        assert ours[place] == pytest.approx(
+            sum((x - y) ** 2 for x, y in zip(a.ravel(), b.ravel(), strict=True)) / 25
+        )
+
+
+@pytest.mark.parametrize("kind", ["cosine", "pearson"])
+def test_single_precision_is_widened_before_anything_is_rounded(pairs, kind):
+    a, b = pairs
+    wide = correlation(a.astype(float), b.astype(float), kind)
+    np.testing.assert_array_equal(correlation(a, b, kind), wide)
+    np.testing.assert_array_equal(mse(a, b), mse(a.astype(float), b.astype(float)))
 
 
 @pytest.mark.parametrize("kind", ["cosine", "pearson"])
@@ -45,6 +56,7 @@ def test_laws(pairs, kind):
     a = pairs[0]
     np.testing.assert_allclose(correlation(a, a, kind), 1)
     np.testing.assert_allclose(correlation(a, -3 * a, kind), -1)
+    np.testing.assert_allclose(correlation(a, 1e-4 * a, kind), 1)
     shifted = correlation(a, a + 1, kind)
     assert np.allclose(shifted, 1) == (kind == "pearson")
 
@@ -59,12 +71,21 @@ def test_a_reference_broadcasts_over_replicates(pairs):
 
 
 @pytest.mark.parametrize("kind", ["cosine", "pearson"])
-@pytest.mark.parametrize("value", [0.0, np.nan, np.inf, 1e30])
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf, 1e30, 1e200])
 def test_no_direction_is_nan_and_spoils_nothing_else(pairs, kind, value):
-    a = pairs[0].copy()
+    a = pairs[0].astype(np.float64)
     a[1, 2] = value
     found = correlation(a, pairs[1], kind)
     # A flat image still has an angle to another; under `pearson` it has none.
     undefined = not (value == 1e30 and kind == "cosine")
     assert np.isnan(found[1, 2]) == undefined
     assert np.isfinite(np.delete(found.ravel(), 6)).all()
+
+
+def test_the_error_of_what_diverged_is_no_number_and_spoils_nothing_else(pairs):
+    a, b = pairs.astype(np.float64)
+    a[0, 0], a[1, 2] = 1e200, np.inf
+    b[1, 2] = np.inf
+    found = mse(a, b).ravel()
+    assert np.isinf(found[0]) and np.isnan(found[6])
+    assert np.isfinite(np.delete(found, [0, 6])).all()

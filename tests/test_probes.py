@@ -12,6 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
+from idpipe.cells import derived_seed
 from idpipe.config import DataConfig, PatternName, ProbeSpec, folder_digest
 from idpipe.data import load_split, prepare, training_images
 from idpipe.data_specs import DataSpec, Example
@@ -113,9 +114,8 @@ def test_it_is_the_construction_of_the_paper() -> None:
     image = generator.normal(size=(1, 9, 9)).astype(np.float32)
     probe = correlated(image, 0.6, 1, seed=3)[0].astype(np.float64).ravel()
     x = image.astype(np.float64).ravel()
-    # z may be any mix of the probe and the image: undo steps 2 and 3 with some alpha and scale ...
-    z = 2.7 * probe - 1.9 * x
-    # ... then alpha solves <z + alpha x, x> = rho |z + alpha x| |x|.
+    z = np.random.default_rng(derived_seed(3, "correlated", 0.6, 0)).standard_normal(81)
+    # alpha solves <z + alpha x, x> = rho |z + alpha x| |x|.
     zx, zz, xx, square = z @ x, z @ z, x @ x, 0.6**2
     roots = np.roots([xx * xx * (1 - square), 2 * zx * xx * (1 - square), zx**2 - square * zz * xx])
     mixes = [z + alpha * x for alpha in roots]
@@ -313,6 +313,48 @@ def test_another_seed_picks_other_images(built: ProbeSet, digits: Path, photos: 
     same = [n for n in built.names if np.array_equal(named(other, n), named(built, n))]
     assert set(same) <= {"train0", *get_args(PatternName), "ood0", "ood1", "ood2"}
     assert not np.allclose(other.correlated[0, 0], built.correlated[0, 0])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_images_follow_from_seed_role_and_number_alone(seed: int, digits: Path) -> None:
+    """Stored evaluations stay right: each is the first fit of a permutation of the test images."""
+    probes = ProbeSpec(seed=seed, rho=(1.0,), patterns=(), blend=0.25)
+    shown, test = build(SEVEN, probes, 1, digits, digits), load_split(digits, "test")
+    pixels = (test.images / 255 - 0.1307) / 0.3081
+
+    def first(role: str, number: int = 0, shunned: tuple[int, ...] = (7,)) -> int:
+        order = np.random.default_rng(derived_seed(seed, role, number)).permutation(len(pixels))
+        return next(int(place) for place in order if test.labels[place] not in shunned)
+
+    one = first("blend_unseen")
+    two = first("blend_unseen", 1, (7, int(test.labels[one])))
+    train = shown.train[0, 0]
+    expected = {
+        "blend_train": 0.25 * train + 0.75 * pixels[first("blend_train")],
+        "blend_unseen": 0.25 * pixels[one] + 0.75 * pixels[two],
+        "unseen0": pixels[first("test")],
+        "ood0": pixels[first("out_of_domain", shunned=())],
+    }
+    for name, image in expected.items():
+        np.testing.assert_allclose(named(shown, name), image, atol=1e-5, err_msg=name)
+    assert shown.named.dtype == np.float32
+
+
+def test_classes_that_were_not_trained_on_take_turns(digits: Path) -> None:
+    probes = ProbeSpec(unseen=25, out_of_domain=0, patterns=(), rho=(1.0,))
+    shown, test = build(SEVEN, probes, 1, digits, digits), load_split(digits, "test")
+    pixels = standardize(test.images, SEVEN)
+    places = [sought(named(shown, f"unseen{n}"), pixels) for n in range(25)]
+    counts = np.bincount(test.labels[places], minlength=10)
+    assert counts[7] == 0 and set(np.delete(counts, 7)) == {2, 3}
+
+
+def test_a_probe_set_says_how_its_pixels_were_scaled(photos: Path, digits: Path) -> None:
+    spec = DataSpec(source="photos")
+    shown, train = build(spec, FEW, 1, photos, digits), load_split(photos, "train")
+    raw = shown.train[0, 0] * shown.std[:, None, None] + shown.mean[:, None, None]
+    np.testing.assert_allclose(raw, train.images[0] / 255, atol=1e-6)
+    assert shown.std.dtype == shown.mean.dtype == np.float32
 
 
 def test_varying_replicates_each_have_their_own_training_image(

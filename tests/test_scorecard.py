@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,10 @@ from scorecard_world import (
     pull,
 )
 
-from idpipe.claims.catalogue import claims
+from idpipe.claims import verdicts
+from idpipe.claims.catalogue import Part, claims
+from idpipe.claims.run import Run
+from idpipe.claims.samples import Untestable
 from idpipe.claims.verdicts import FAILED, REPRODUCED, UNTESTABLE, Judgement, judge
 
 CLAIMS = {claim.id: claim for claim in claims()}
@@ -252,6 +257,26 @@ REASONS: dict[str, tuple[str, Change, str]] = {
         attribute("statuses", ["converged"], "cnn_depth 20"),
         "One replicate gives no interval",
     ),
+    "init": (
+        "c22",
+        lambda w: w.drop("cnn_init 3 orthogonal"),
+        "cnn_init has no network of init orthogonal, 3 layers",
+    ),
+    "unfit theorem": (
+        "c02",
+        ends("max_steps", 0.3, "theorem1"),
+        "0 of 3 replicates count (3 not fitting the training image): 1-layer FCN of theorem1.",
+    ),
+    "unfit pair": (
+        "c17",
+        ends("max_steps", 0.3, "fcn_two_layer bottom"),
+        "2-layer FCN (2048 hidden units) of fcn_two_layer",
+    ),
+    "one narrow seed": (
+        "c15",
+        attribute("statuses", ["dead"], NARROW),
+        "One replicate gives no interval",
+    ),
     "dead": (
         "c06",
         attribute("statuses", ["dead", "dead", "converged"], "cnn_depth 20"),
@@ -260,7 +285,7 @@ REASONS: dict[str, tuple[str, Change, str]] = {
     "most dead": (
         "c06",
         attribute("statuses", ["dead"] * 2 + ["diverged"] + ["converged"] * 2, "cnn_depth 20"),
-        "2 of 5 replicates",
+        "2 of 5 replicates count (2 dead, 1 diverged): 20-layer CNN",
     ),
     "unfit": (
         "c06",
@@ -313,6 +338,46 @@ def test_budgets_of_the_paper_tell_that_a_network_does_not_converge():
     for depth in (9, 12, 20):
         net = world[f"cnn_narrow_depth {depth}"]
         net.statuses, net.steps = ["max_steps"] * 3, 2_000_000
+    assert judged(world, "c15").verdict == REPRODUCED
+
+
+@pytest.mark.parametrize("status", ["converged", "max_steps"])
+def test_an_error_at_the_limit_fits(status):
+    world = paper()
+    ends(status, 0.01, *(f"cnn_narrow_depth {d}" for d in (9, 12, 20)))(world)
+    assert judged(world, "c15").verdict == FAILED
+
+
+def test_a_network_whose_error_is_at_the_limit_counts():
+    world = paper()
+    ends("converged", 0.01, "cnn_depth 20")(world)
+    assert judged(world, "c06").verdict == REPRODUCED
+
+
+def test_of_several_widths_the_largest_that_is_no_single_layers_decides():
+    world = World()
+    for depth, width in ((1, 9), (1, 5000), (2, 4096), (4, 2048)):
+        world.add(f"fcn {depth} {width}", noise, "fcn", depth, width)
+    world.add("single 1", noise, "fcn", 1, 9)
+    world.add("narrow 2", noise, "fcn", 2, 9)
+    run = Run(world.results())
+    assert [(rung["depth"], rung["width"]) for rung in run.rungs("fcn")] == [(2, 4096)]
+    assert [rung["width"] for rung in run.rungs("single")] == [9]
+    with pytest.raises(Untestable, match="narrow is too narrow"):
+        run.rungs("narrow")
+
+
+def test_where_no_network_counts_the_reason_is_told():
+    world = paper()
+    ends("dead", 0.5, *(f"cnn_kernel {kernel}" for kernel in (5, 29, 57)))(world)
+    with pytest.raises(Untestable, match=r"0 of 3 replicates count \(3 dead\)"):
+        Run(world.results()).some("cnn_kernel")
+
+
+def test_two_replicates_are_enough():
+    world = paper()
+    for net in world.of("cnn_narrow_depth"):
+        net.statuses = net.statuses[:2]
     assert judged(world, "c15").verdict == REPRODUCED
 
 
@@ -382,9 +447,47 @@ def test_networks_that_do_not_count_are_left_out_of_a_mean_over_depths_and_told(
     assert "7-layer CNN (128 channels)" in found.left_out[0] and "3 dead" in found.left_out[0]
 
 
+@pytest.mark.parametrize(
+    ("number", "verdict", "reason"),
+    [
+        (1.1, REPRODUCED, ""),
+        ({0: 1.1, 1: 1.2, 2: math.nan, 3: 1.15}, REPRODUCED, ""),
+        # What touches the threshold is not beyond it.
+        (1.0, FAILED, "The mean is on the other side, and the interval includes"),
+        ({0: 0.9, 1: 1.0, 2: 1.15}, FAILED, "The interval includes"),
+        ({0: 0.9, 1: 1.0, 2: 1.05}, FAILED, "The mean is on the other side, and"),
+        ({0: 0.7, 1: 0.71, 2: 0.72}, FAILED, "The whole interval is on the other side"),
+        ({0: 1.1, 1: math.nan}, UNTESTABLE, "Only 1 replicate has"),
+        ({0: math.nan, 1: math.inf}, UNTESTABLE, "No replicate has"),
+    ],
+)
+def test_the_verdict_follows_from_where_the_interval_lies(number, verdict, reason, monkeypatch):
+    part = Part("c99.x", "what is measured", "above", 1.0)
+    claim = replace(CLAIMS["c06"], id="c99", parts=(part,))
+
+    def measured(run: Run):
+        run.net("cnn_depth", depth=20)
+        run.left_out["another"] = "why it is"
+        return number
+
+    monkeypatch.setattr(verdicts, "MEASURES", {"c99.x": measured})
+    (judgement,) = judge(paper().results(), [claim], 0.95)
+    (found,) = judgement.outcomes
+    assert (found.verdict, judgement.verdict) == (verdict, verdict)
+    assert found.reason.startswith(reason) and bool(found.reason) == bool(reason)
+    if verdict != UNTESTABLE:
+        assert [net.rung["depth"] for net in found.nets] == [20]
+        assert found.left_out == ("why it is",)
+        finite = sum(map(math.isfinite, number.values())) if isinstance(number, dict) else 0
+        assert found.count == finite
+
+
 def test_evidence_names_the_cells():
     found = outcome(paper(), "c18.sooner")
     assert [re.match(r"(\w+)-(\d+)", cell)[0] for cell in found.cells] == [
         *[f"fcn_relu_depth-{depth}" for depth in (2, 4, 10, 12)],
         *[f"fcn_linear_depth-{depth}" for depth in (2, 4, 10)],
     ]
+    found = outcome(paper(), "c15.deep")
+    assert [cell.split("-")[1] for cell in found.cells] == ["9", "12", "20"]
+    assert [net.counted for net in found.nets] == [(0, 1, 2)] * 3

@@ -88,12 +88,15 @@ def test_repeated_patches_count_once():
     )
 
 
-def test_row_space_is_an_orthonormal_basis_of_the_rows():
-    x = GENERATOR.normal(size=(4, 3)) @ GENERATOR.normal(size=(3, 7))
+@pytest.mark.parametrize("scale", [1e-8, 1, 1e8])
+@pytest.mark.parametrize("rank", [1, 3])
+def test_row_space_is_an_orthonormal_basis_of_the_rows_at_any_scale(rank, scale):
+    x = scale * GENERATOR.normal(size=(4, rank)) @ GENERATOR.normal(size=(rank, 7))
     basis = theory.row_space(x)
-    assert basis.shape == (7, 3)
-    np.testing.assert_allclose(basis.T @ basis, np.eye(3), atol=1e-12)
-    np.testing.assert_allclose(x @ basis @ basis.T, x, atol=1e-12)
+    assert basis.shape == (7, rank)
+    np.testing.assert_allclose(basis.T @ basis, np.eye(rank), atol=1e-12)
+    np.testing.assert_allclose(x @ basis @ basis.T, x, atol=1e-12 * scale)
+    assert theory.row_space(GENERATOR.normal(size=(2, 7)).astype(np.float32)).dtype == np.float64
 
 
 @pytest.mark.parametrize(("size", "kernel", "channels"), [(4, 5, 1), (3, 3, 2), (6, 3, 1)])
