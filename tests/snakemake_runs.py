@@ -66,11 +66,15 @@ def warm() -> str:
 
 def snakemake(folder: Path, settings: dict, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run that command, Snakemake and its jobs by the warm process unless `ADDRESS` is set."""
-    how = command(folder, settings, *arguments)
-    how["args"][1:3] = [str(Path(__file__).with_name("warm_snakemake.py"))]
+    return warmly(**command(folder, settings, *arguments))
+
+
+def warmly(args: list[str], **how) -> subprocess.CompletedProcess[str]:
+    """Run a command `python -m snakemake ...` so."""
+    script = str(Path(__file__).with_name("warm_snakemake.py"))
     if ADDRESS not in how["env"]:
         how["env"][ADDRESS] = warm()
-    return subprocess.run(**how, capture_output=True, check=False)
+    return subprocess.run([args[0], script, *args[3:]], **how, capture_output=True, check=False)
 
 
 def processes() -> list[tuple[int, int, str]]:

@@ -23,7 +23,7 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 EXTRAS = [line for extra in PROJECT["optional-dependencies"].values() for line in extra]
 DIRECT = [Requirement(line) for line in [*PROJECT["dependencies"], *EXTRAS, *BUILD]]
 # Every line of a lock is one of these two: no other form can hide a URL, a host or an option.
-PIN_LINE = re.compile(r"[a-z0-9-]+==[0-9][0-9a-z.]*( ; [a-zA-Z0-9_ .=<>!'()]+)? \\")
+PIN_LINE = re.compile(r"[a-z0-9-]+==[0-9][0-9a-z.]*( ; [a-zA-Z0-9_ .*=<>!'()]+)? \\")
 HASH_LINE = re.compile(r"    --hash=sha256:[0-9a-f]{64}( \\)?")
 
 

@@ -414,11 +414,11 @@ class TestParts:
         assert axes(load(alike))["s"][0].values == ("0.01 (1)", "0.01 (2)")
 
 
-class TestTarget:
-    def test_only_what_changed_remakes_it(self, folder):
-        assert jobs(folder, settings(), "explorer") == {}
-        other = settings() | {"figures": {"colormap": "magma"}}
-        assert jobs(folder, other, "explorer") == {"explorer": 1}
-
-    def test_it_is_no_figure(self, folder):
-        assert "explorer" not in jobs(folder, settings(), "all_figures", "--forceall")
+def test_only_what_changed_remakes_it_and_it_is_no_figure(tmp_path):
+    run = settings()
+    run["studies"] = {"wild": run["studies"]["wild"]}
+    assert snakemake(tmp_path, run, "explorer").returncode == 0
+    assert jobs(tmp_path, run, "explorer") == {}
+    other = run | {"figures": {"colormap": "magma"}}
+    assert jobs(tmp_path, other, "explorer") == {"explorer": 1}
+    assert "explorer" not in jobs(tmp_path, run, "all_figures", "--forceall")

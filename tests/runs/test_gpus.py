@@ -1,18 +1,17 @@
 """Jobs of a run on GPUs that are made up."""
 
 import re
-import subprocess
 
-from snakemake_runs import command, tiny
+from snakemake_runs import snakemake, tiny
 
 from idpipe import costs
 from idpipe.config import load
 
 
-def test_training_jobs_of_a_run_share_the_gpus(tmp_path):
-    how = command(tmp_path, tiny(), "fig03", "fig02", "--cores", "4")
-    how["env"] |= {"IDPIPE_GPUS": "750,750", "TMPDIR": str(tmp_path)}
-    done = subprocess.run(**how, capture_output=True, check=False)
+def test_training_jobs_of_a_run_share_the_gpus(tmp_path, monkeypatch):
+    monkeypatch.setenv("IDPIPE_GPUS", "750,750")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    done = snakemake(tmp_path, tiny(), "fig03", "fig02", "--cores", "4")
     assert done.returncode == 0, done.stdout + done.stderr
     logs = [log.read_text() for log in (tmp_path / "results/logs/train").glob("*.log")]
     on = [re.search(r"computes on GPU (\d), (\d+) MiB", log) for log in logs]

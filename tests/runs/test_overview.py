@@ -1,17 +1,15 @@
 """What a run says while it goes on, and at its end."""
 
 import os
-import subprocess
 
-from snakemake_runs import command, snakemake, tiny
+from snakemake_runs import snakemake, tiny
 
 from idpipe import overview
 
 
-def test_a_run_says_how_far_it_is_what_it_came_to_and_what_failed(tmp_path):
-    how = command(tmp_path, tiny(), "fig03", "fig04")
-    how["env"][overview.PROGRESS] = "0.2"
-    first = subprocess.run(**how, capture_output=True, check=True).stderr
+def test_a_run_says_how_far_it_is_what_it_came_to_and_what_failed(tmp_path, monkeypatch):
+    monkeypatch.setenv(overview.PROGRESS, "0.2")
+    first = snakemake(tmp_path, tiny(), "fig03", "fig04").stderr
     assert " of 2 cells trained, " in first
     assert "2 cells trained (0 were there), 2 evaluated (0 were there), 2 figures drawn" in first
     assert "Results: results/tiny/figures" in first

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from snakemake_runs import REPOSITORY, tiny
+from snakemake_runs import REPOSITORY, snakemake, tiny, warmly
 
 from idpipe.config import load
 from idpipe.figures.registry import FIGURES
@@ -53,12 +53,14 @@ def folder(tmp_path_factory) -> Path:
     return path
 
 
-def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+def surroundings(folder: Path) -> dict:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-    return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, env=environment, check=False
-    )
+    return {"cwd": folder, "text": True, "env": environment}
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, **surroundings(folder), capture_output=True, check=False)
 
 
 def test_the_readme_has_the_commands_we_look_for():
@@ -89,7 +91,8 @@ REPORTS = [c for c in COMMANDS if c.startswith("snakemake ") and "--report" in c
 
 @pytest.mark.parametrize("command", RUNS)
 def test_snakemake_plans_it(command, folder):
-    result = run([*shlex.split(command), "--dry-run"], folder)
+    line = [sys.executable, "-m", *shlex.split(command), "--dry-run"]
+    result = warmly(line, **surroundings(folder))
     assert result.returncode == 0, result.stdout + result.stderr
     rule = "prepare" if "--until prepare" in command else "train"
     assert re.search(rf"^{rule} +[1-9]", result.stdout, re.M)
@@ -99,12 +102,11 @@ def test_snakemake_plans_it(command, folder):
 def test_snakemake_reports_what_was_run(command, tmp_path):
     settings = tiny()
     settings["studies"] = {"fcn_relu_depth": settings["studies"]["fcn_relu_depth"]}
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
     for name in ("Snakefile", "workflow", "profiles"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
-    for line in ("snakemake --cores 2 all_figures", command):
-        result = run(shlex.split(line), tmp_path)
-        assert result.returncode == 0, result.stdout + result.stderr
+    assert snakemake(tmp_path, settings, "all_figures").returncode == 0
+    result = run(shlex.split(command), tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
     assert "fig34: MSE of ReLU FCNs" in (tmp_path / "results/report.html").read_text()
 
 
