@@ -23,8 +23,7 @@ def extended(tmp_path_factory) -> Path:
     """The copy, with every edit of the guide made."""
     copy = tmp_path_factory.mktemp("extended")
     for name in ("src", "workflow", "config", "profiles"):
-        ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
-        shutil.copytree(REPOSITORY / name, copy / name, ignore=ignored)
+        shutil.copytree(REPOSITORY / name, copy / name)
     for name in ("Snakefile", "config.yaml"):
         shutil.copy(REPOSITORY / name, copy / name)
     (copy / "docs").mkdir()

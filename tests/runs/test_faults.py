@@ -28,13 +28,13 @@ from idpipe.runs import SNAKEMAKE
 from idpipe.targets import Targets
 from idpipe.worker import ADDRESS
 
-STEPS = 1_500
+STEPS = 700
 """Of a cell: long enough to be struck."""
 RESULTS = ("weights.safetensors", "history.parquet", "eval-*/metrics.parquet", "eval-*/*.npz")
 
 
 def settings(depths=(1, 2), **defaults) -> dict:
-    """Two small cells that train for about a second each, and what Fig. 4 shows of them."""
+    """Two small cells that train for about half a second each, and what Fig. 4 shows of them."""
     base = {"net": {"arch": "cnn", "width": 6}}
     return {
         "run": "tiny",

@@ -18,8 +18,7 @@ def sources(tmp_path_factory) -> Path:
     """A copy of all that a run reads of the repository."""
     target = tmp_path_factory.mktemp("sources")
     for name in ("src", "workflow", "profiles", "config"):
-        ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
-        shutil.copytree(REPOSITORY / name, target / name, ignore=ignored)
+        shutil.copytree(REPOSITORY / name, target / name)
     shutil.copy2(REPOSITORY / "Snakefile", target / "Snakefile")
     return target
 
@@ -27,16 +26,19 @@ def sources(tmp_path_factory) -> Path:
 def snakemake(sources: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     theorem = {"arch": "fcn", "depth": 1, "activation": "linear", "bias": False}
     settings = tiny()
-    cnn = {"arch": "cnn", "depth": 2, "width": 3}
+    cnn = {"arch": "cnn", "width": 3}
     layer = {**cnn, "depth": 1, "bias": False}
     images = [[{"label": label} for label in range(count)] for count in (2, 3)]
-    settings["studies"] |= {
+    settings["studies"] = {
         "theorem1": {"base": {"net": theorem, "loss": "half_sum"}},
         "theorem2": {"base": {"net": {**layer, "kernel": 9}, "data": {"size": 8}}},
-        "cnn_kernel": {"base": {"net": cnn}, "axes": {"net.kernel": [5, 9]}},
-        "few_examples": {"base": {"net": cnn}, "axes": {"data.examples": images}},
+        "cnn_kernel": {"base": {"net": {**cnn, "depth": 2}}, "axes": {"net.kernel": [5, 9]}},
+        "few_examples": {
+            "base": {"net": {**cnn, "depth": 2}},
+            "axes": {"data.examples": images},
+        },
+        "cnn_depth": {"base": {"net": cnn}, "axes": {"net.depth": [1, 20]}},
     }
-    settings["studies"]["cnn_depth"]["axes"]["net.depth"] = [1, 20]
     how = command(folder, settings, *arguments)
     how["args"][how["args"].index("--snakefile") + 1] = str(sources / "Snakefile")
     how["env"]["PYTHONPATH"] = str(sources / "src")
