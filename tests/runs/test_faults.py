@@ -230,6 +230,7 @@ def test_a_second_snakemake_is_refused_and_harms_nothing(calm, tmp_path):
 # --- disks -----------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_full_disk_is_told_and_when_there_is_room_it_goes_on(calm, tmp_path):
     folder = tmp_path / "folder"
     how = command(folder, settings(), "fig04")
@@ -256,6 +257,7 @@ def test_a_full_disk_is_told_and_when_there_is_room_it_goes_on(calm, tmp_path):
     assert results(copy) == results(calm)
 
 
+@pytest.mark.long
 def test_a_read_only_folder_is_told_and_when_it_is_writable_it_goes_on(calm, tmp_path):
     folder = copied(calm, tmp_path)
     wanted = settings(depths=(1, 2, 3))
