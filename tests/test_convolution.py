@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from idpipe import winograd
 from idpipe.convolution import (
     FORMULATIONS,
     Shape,
@@ -106,6 +107,16 @@ def amplified(kernel: int) -> float:
     by = matrices(kernel, torch.float64, torch.device("cpu"))
     sizes = by.kernel.norm(dim=1) * by.input.norm(dim=1)
     return ((by.output * sizes[:, None]).square().sum(0).mean().sqrt() / kernel).item()
+
+
+@pytest.mark.parametrize("kernel", [5, 7])
+def test_no_other_points_would_round_less(kernel, monkeypatch):
+    ours = amplified(kernel)
+    for sizes in itertools.combinations([1 / 4, 1 / 3, 1 / 2, 2 / 3, 1, 3 / 2, 2, 3, 4], 3):
+        monkeypatch.setattr(winograd, "POINTS", (0, *sizes, *[-size for size in sizes]))
+        matrices.cache_clear()
+        assert amplified(kernel) > 0.999 * ours, sizes
+    matrices.cache_clear()
 
 
 @pytest.mark.parametrize(("name", "kernel"), [*OTHERS, ("direct", 5), ("fourier", 29)])
