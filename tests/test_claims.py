@@ -157,6 +157,53 @@ def test_the_page_shows_how_to_add_a_claim():
     assert judgement.outcomes[0].value == pytest.approx(0.95)
 
 
+WORDED = {
+    "above clear": "c08.untrained_first c12.blur",
+    "above close": """c01.cnn c03.relu c05.identity c09.larger c13.wide c24.shallow c25.fcn c25.cnn
+    c26.identity c28.fcn_deep c28.cnn_shallow c29.ranks c31.rank""",
+    "above more": """c03.linear c03.deeper c06.constant c10.range c10.smaller c11.smaller
+    c12.constant c14.constant c16.example c16.effect c18.sooner c20.less c22.shallow c22.xavier c24.deep
+    c27.identity c27.vanilla c27.noisier c28.cnn_deep c31.kernel""",
+    "above noticeable": "c08.loss c08.recovery",
+    "above one_percent": "c20.moves",
+    "below clear": "c08.untrained_later",
+    "below close": "c01.fcn c07.identity c07.constant c09.smaller c13.narrow",
+    "below more": "c31.bound",
+    "below one_percent": "c02.deviation c20.still",
+    "below unrelated": """c04.constant c04.identity c17.noise c19.relu c19.linear c24.reruns
+    c28.fcn_shallow""",
+}
+"""Parts of claims by what they must be, as it was fixed before any network was trained."""
+NUMBERED = {
+    "c15.deep": ("above", 1 / 2),
+    "c15.shallow": ("below", 1 / 2),
+    "c17.constant": ("above", 0.2),
+    "c21.upper": ("above", (0.2 + 0.8) / 2),
+    "c22.artifacts": ("above", round(math.log10(2), 1)),
+    "c23.differ": ("above", (0.75 - -0.75) / 3),
+    "c30.counts": ("below", 1),
+    "c31.full": ("below", math.log10(0.001**2)),
+}
+
+
+def test_thresholds_are_those_that_were_argued():
+    assert {name: value for name, (value, _) in bounds().items()} == {
+        "close": pytest.approx(0.64**0.5),
+        "unrelated": pytest.approx(0.04**0.5),
+        "more": 0,
+        "noticeable": 5 / 100,
+        "clear": 1 / 10,
+        "one_percent": math.log10(1 / 100),
+    }
+    parts = {part.key: part for claim in claims() for part in claim.parts}
+    worded = {key: how for how, keys in WORDED.items() for key in keys.split()}
+    assert {key: f"{p.side} {p.bound}" for key, p in parts.items() if p.bound} == worded
+    numbered = {
+        key: (p.side, pytest.approx(p.threshold)) for key, p in parts.items() if not p.bound
+    }
+    assert numbered == NUMBERED
+
+
 def test_every_bound_is_argued():
     assert set(bounds()) >= {part.bound for claim in claims() for part in claim.parts} - {""}
     assert all(len(why) > 30 for _, why in bounds().values())
