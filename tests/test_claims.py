@@ -162,8 +162,9 @@ WORDED = {
     "above close": """c01.cnn c03.relu c05.identity c09.larger c13.wide c24.shallow c25.fcn c25.cnn
     c26.identity c28.fcn_deep c28.cnn_shallow c29.ranks c31.rank""",
     "above more": """c03.linear c03.deeper c06.constant c10.range c10.smaller c11.smaller
-    c12.constant c14.constant c16.example c16.effect c18.sooner c20.less c22.shallow c22.xavier c24.deep
-    c27.identity c27.vanilla c27.noisier c28.cnn_deep c31.kernel""",
+    c12.constant c14.constant c16.example c16.effect c18.sooner c20.less
+    c22.shallow c22.xavier c24.deep c27.identity c27.vanilla c27.noisier
+    c28.cnn_deep c31.kernel""",
     "above noticeable": "c08.loss c08.recovery",
     "above one_percent": "c20.moves",
     "below clear": "c08.untrained_later",
