@@ -13,6 +13,7 @@ from idpipe.cells import Cell
 from idpipe.minibatches import Minibatches
 from idpipe.net_specs import CNN, FCN
 from idpipe.progress import Progress
+from idpipe.stack import Stack
 
 pytestmark = pytest.mark.numerical
 
@@ -385,6 +386,12 @@ def test_a_converged_replicate_is_frozen_while_the_others_go_on():
         assert alone.steps == outcome.steps
         for name, value in alone.params.items():
             torch.testing.assert_close(outcome.params[name], value, rtol=1e-9, atol=1e-12)
+
+
+def test_a_replicate_that_would_not_end_is_an_error_and_no_endless_wait(monkeypatch):
+    monkeypatch.setattr(Stack, "_retire", lambda stack, ends: None)
+    with pytest.raises(AssertionError, match=r"\[0, 1, 2\] go on beyond the last step"):
+        engine.train(make_cell(), picture())
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

@@ -163,6 +163,7 @@ class Stack:
                 self._look()
                 if not self.training:
                     return self.ended
+                assert self.step < last, f"replicates {self.training} go on beyond the last step"
             self._advance(min(every - self.step % every, last - self.step), at_step)
 
     def _advance(self, count: int, at_step: Callable[[], None] | None) -> None:
