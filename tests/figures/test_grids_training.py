@@ -80,8 +80,3 @@ def test_fig37_has_a_panel_per_training_image_with_its_own_inputs(run):
         assert drawn.grays(panel)[:, 8] == pytest.approx(expected, abs=1e-6)
     left, right = (axes.get_position() for axes in drawn.axes)
     assert left.x1 < right.x0
-
-
-def test_a_missing_replicate_is_refused(run):
-    run.add("cnn_init", 3, outputs=run.times(1))
-    run.refuses("fig31", r"figures\.replicate = 3: .* replicates 0 to 2", replicate=3)
