@@ -44,6 +44,59 @@ def plain_inputs(replicate: int) -> np.ndarray:
     return np.stack([np.full((1, 4, 4), j / 20) for j in range(len(KINDS))])
 
 
+def check_print(figure: Figure) -> None:
+    """Every text at least 6 pt, inside the page, and off every other text."""
+    with styled():
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        figure.draw(renderer)
+        texts = [t for t in figure.findobj(Text) if t.get_text() and t.get_visible()]
+        boxes = np.array([t.get_window_extent(renderer).extents for t in texts])
+    assert min(text.get_fontsize() for text in texts) >= 6
+    width, height = figure.bbox.size
+    for text, (left, bottom, right, top) in zip(texts, boxes, strict=True):
+        assert left >= 0 and bottom >= 0 and right <= width and top <= height, text.get_text()
+    # A box has room for accents and descenders that digits do not have.
+    slack = 0.15 * (boxes[:, 3] - boxes[:, 1])
+    left, bottom, right, top = boxes[:, 0], boxes[:, 1] + slack, boxes[:, 2], boxes[:, 3] - slack
+    meets = (left[:, None] < right) & (left < right[:, None])
+    meets &= (bottom[:, None] < top) & (bottom < top[:, None])
+    np.fill_diagonal(meets, False)
+    touching = [(texts[i].get_text(), texts[j].get_text()) for i, j in np.argwhere(meets)]
+    assert not touching
+
+
+class Drawn:
+    """A figure that is fit for print, and what it shows."""
+
+    def __init__(self, figure: Figure) -> None:
+        check_print(figure)
+        self.figure, self.axes = figure, figure.axes
+
+    def artists(self, gid: str) -> list[Any]:
+        """What is drawn in one role, in the order it was drawn."""
+        return self.figure.findobj(lambda artist: artist.get_gid() == gid)
+
+    def texts(self, gid: str) -> list[str]:
+        return [text.get_text() for text in self.artists(gid)]
+
+    @property
+    def note(self) -> str:
+        """The one note, in one line."""
+        (note,) = self.texts("note")
+        return " ".join(note.split())
+
+    def tiles(self, panel: int = 0) -> list[list[np.ndarray]]:
+        """Images of a panel: rows from above, each from left to right."""
+        rows: dict[float, list[np.ndarray]] = {}
+        for image in sorted(self.axes[panel].images, key=lambda image: image.get_extent()[0]):
+            rows.setdefault(image.get_extent()[3], []).append(image.get_array())
+        return [rows[top] for top in sorted(rows)]
+
+    def grays(self, panel: int = 0) -> np.ndarray:
+        """The first pixel of each of them, channels averaged."""
+        return np.array([[np.mean(tile[0, 0]) for tile in row] for row in self.tiles(panel)])
+
+
 @dataclass
 class Run:
     """Collects networks; `results()` writes them and opens the run."""
@@ -147,66 +200,13 @@ class Run:
             pd.DataFrame(getattr(self, name)).to_parquet(tables / f"{name}.parquet")
         return Results(tables, self.folder / "cells", self.paths)
 
-    def draw(self, name: str, **style: Any) -> "Drawn":
+    def draw(self, name: str, **style: Any) -> Drawn:
         return Drawn(draw(name, self.results(), FigureStyle(**style)))
 
     def refuses(self, name: str, message: str, **style: Any) -> None:
         """The figure cannot be drawn, for a reason that matches."""
         with pytest.raises(FigureError, match=message):
             self.draw(name, **style)
-
-
-class Drawn:
-    """A figure that is fit for print, and what it shows."""
-
-    def __init__(self, figure: Figure) -> None:
-        check_print(figure)
-        self.figure, self.axes = figure, figure.axes
-
-    def artists(self, gid: str) -> list[Any]:
-        """What is drawn in one role, in the order it was drawn."""
-        return self.figure.findobj(lambda artist: artist.get_gid() == gid)
-
-    def texts(self, gid: str) -> list[str]:
-        return [text.get_text() for text in self.artists(gid)]
-
-    @property
-    def note(self) -> str:
-        """The one note, in one line."""
-        (note,) = self.texts("note")
-        return " ".join(note.split())
-
-    def tiles(self, panel: int = 0) -> list[list[np.ndarray]]:
-        """Images of a panel: rows from above, each from left to right."""
-        rows: dict[float, list[np.ndarray]] = {}
-        for image in sorted(self.axes[panel].images, key=lambda image: image.get_extent()[0]):
-            rows.setdefault(image.get_extent()[3], []).append(image.get_array())
-        return [rows[top] for top in sorted(rows)]
-
-    def grays(self, panel: int = 0) -> np.ndarray:
-        """The first pixel of each of them, channels averaged."""
-        return np.array([[np.mean(tile[0, 0]) for tile in row] for row in self.tiles(panel)])
-
-
-def check_print(figure: Figure) -> None:
-    """Every text at least 6 pt, inside the page, and off every other text."""
-    with styled():
-        renderer = FigureCanvasAgg(figure).get_renderer()
-        figure.draw(renderer)
-        texts = [t for t in figure.findobj(Text) if t.get_text() and t.get_visible()]
-        boxes = np.array([t.get_window_extent(renderer).extents for t in texts])
-    assert min(text.get_fontsize() for text in texts) >= 6
-    width, height = figure.bbox.size
-    for text, (left, bottom, right, top) in zip(texts, boxes, strict=True):
-        assert left >= 0 and bottom >= 0 and right <= width and top <= height, text.get_text()
-    # A box has room for accents and descenders that digits do not have.
-    slack = 0.15 * (boxes[:, 3] - boxes[:, 1])
-    left, bottom, right, top = boxes[:, 0], boxes[:, 1] + slack, boxes[:, 2], boxes[:, 3] - slack
-    meets = (left[:, None] < right) & (left < right[:, None])
-    meets &= (bottom[:, None] < top) & (bottom < top[:, None])
-    np.fill_diagonal(meets, False)
-    touching = [(texts[i].get_text(), texts[j].get_text()) for i, j in np.argwhere(meets)]
-    assert not touching
 
 
 @pytest.fixture
