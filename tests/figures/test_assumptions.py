@@ -1,15 +1,10 @@
 """The figure of what the paper leaves open: its rows, numbers and verdicts."""
 
-from __future__ import annotations
-
 import pytest
 
 from idpipe.cells import Cell
-from idpipe.config import FigureStyle
 from idpipe.figures.assumptions import readings
-from idpipe.figures.draw import draw
 
-STYLE = FigureStyle()
 LIVE = ("converged", "max_steps")
 
 
@@ -35,42 +30,35 @@ def added(run, cell: Cell, identity: float, constant: float, statuses=LIVE) -> N
 
 class TestReadings:
     def test_are_the_keys_that_differ_from_the_first_of_a_kind_but_the_depth(self):
+        linear = {"activation": "linear"}
         cells = {
-            "a": a_cell(5),
-            "b": a_cell(20),
-            "c": a_cell(5, init="printed", net={"bias": False}),
-            "d": a_cell(1, "fcn"),
-            "e": a_cell(1, "fcn", data={"mean": [0], "std": [1]}),
-            "f": a_cell(9, "fcn", net={"activation": "linear"}),
-            "g": a_cell(9, "fcn", net={"activation": "linear"}, optimizer={"nesterov": True}),
+            a_cell(5): "default",
+            a_cell(20): "default",
+            a_cell(5, init="printed", net={"bias": False}): "bias: false, init: printed",
+            a_cell(1, "fcn"): "default",
+            a_cell(1, "fcn", data={"mean": [0], "std": [1]}): "mean: 0, std: 1",
+            a_cell(9, "fcn", net=linear): "default",
+            a_cell(9, "fcn", net=linear, optimizer={"nesterov": True}): "nesterov: true",
         }
-        assert readings(cells) == {
-            "a": "default",
-            "b": "default",
-            "c": "bias: false, init: printed",
-            "d": "default",
-            "e": "mean: 0, std: 1",
-            "f": "default",
-            "g": "nesterov: true",
-        }
+        found = readings({cell.cell_id: cell for cell in cells})
+        assert found == {cell.cell_id: told for cell, told in cells.items()}
 
 
 class TestFigure:
-    def test_has_a_row_for_each_reading_and_its_numbers_at_rho_0(self, run, texts, printed):
+    def test_has_a_row_for_each_reading_and_its_numbers_at_rho_0(self, run):
         for settings, shift in (({}, 0.0), ({"bias_init": "zeros"}, 0.02)):
             added(run, a_cell(5, **settings), 0.8 + shift, 0.2 + shift)
             added(run, a_cell(20, **settings), 0.1 + shift, 0.95 + shift)
             added(run, a_cell(3, "fcn", **settings), 0.0, 0.9 + shift)
-        figure = draw("assumptions", run.results(), STYLE)
-        assert texts(figure, "row") == ["default", "bias_init: zeros"]
-        assert texts(figure, "mean") == [
+        drawn = run.draw("assumptions")
+        assert drawn.texts("row") == ["default", "bias_init: zeros"]
+        assert drawn.texts("mean") == [
             *(".80†", ".10†", ".82†", ".12†"),
             *(".20†", ".95†", ".22†", ".97†"),
             *(".90†", ".92†"),
         ]
-        assert texts(figure, "verdict") == ["yes", "yes"]
-        assert "not converged within the budget: 6." in texts(figure, "note")[0].replace("\n", " ")
-        printed(figure)
+        assert drawn.texts("verdict") == ["yes", "yes"]
+        assert "not converged within the budget: 6." in drawn.note
 
     @pytest.mark.parametrize(
         ("shallow", "deep", "fcn", "told"),
@@ -81,18 +69,17 @@ class TestFigure:
             ((0.8, 0.2), (0.1, 0.95), 0.85, "no:\nReLU FCN 3"),
         ],
     )
-    def test_verdict_flips_with_each_of_its_conditions(self, run, texts, shallow, deep, fcn, told):
+    def test_verdict_flips_with_each_of_its_conditions(self, run, shallow, deep, fcn, told):
         added(run, a_cell(5), *shallow)
         added(run, a_cell(20), *deep)
         added(run, a_cell(3, "fcn"), 0.0, fcn)
-        assert texts(draw("assumptions", run.results(), STYLE), "verdict") == [told]
+        assert run.draw("assumptions").texts("verdict") == [told]
 
-    def test_the_dead_are_in_no_number_and_are_told(self, run, texts, printed):
+    def test_the_dead_are_in_no_number_and_are_told(self, run):
         added(run, a_cell(5), 0.8, 0.2, ("converged", "dead"))
         added(run, a_cell(20), 0.1, 0.95, ("dead", "diverged"))
-        figure = draw("assumptions", run.results(), STYLE)
-        assert texts(figure, "half") == ["1 of 2", "1 of 2"]
-        assert texts(figure, "word") == ["dead,\ndiverged"] * 2
-        assert texts(figure, "verdict") == ["no:\nCNN 20"]
-        assert "the others died or diverged" in texts(figure, "note")[0]
-        printed(figure)
+        drawn = run.draw("assumptions")
+        assert drawn.texts("half") == ["1 of 2", "1 of 2"]
+        assert drawn.texts("word") == ["dead,\ndiverged"] * 2
+        assert drawn.texts("verdict") == ["no:\nCNN 20"]
+        assert "the others died or diverged" in drawn.note

@@ -1,7 +1,5 @@
 """A study that a figure has no place for is refused before any training, as it is when drawn."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +7,9 @@ import pytest
 
 from idpipe import theory
 from idpipe.cells import Cell
-from idpipe.config import FigureStyle, load
+from idpipe.config import load
 from idpipe.errors import FigureError
-from idpipe.figures.choice import (
-    Planned,
-    along,
-    by_code,
-    code,
-    deepest,
-    for_theorem2,
-    on_one_image,
-    split,
-)
-from idpipe.figures.draw import draw
+from idpipe.figures import choice
 from idpipe.figures.registry import FIGURES
 from idpipe.settings import read
 from idpipe.targets import Targets
@@ -33,23 +21,21 @@ IMAGES = {
     "colour": [[{"label": 0}], [{"label": 1}]],
     "cnn_other_image": [[{"label": 3}], [{"label": 0}]],
 }
+NETS = {
+    "theorem1": {"depth": 1, "bias": False},
+    "theorem2": {"depth": 1, "bias": False},
+    "fcn_residual": {"width": 784, "residual": True},
+}
+DATA = {"colour": {"source": "photos"}, "all_examples": {"examples": "all"}}
 
 
 def study(name: str, **axes: Any) -> dict[str, Any]:
     """A study of two layers that every figure can draw, with more axes."""
     arch = "cnn" if name.startswith(("cnn", "theorem2")) else "fcn"
-    net = {"arch": arch, "width": 16, "depth": 2}
-    if name.startswith("theorem"):
-        net |= {"depth": 1, "bias": False}
-    if name == "fcn_residual":
-        net |= {"width": 784, "residual": True}
-    base: dict[str, Any] = {"net": net}
-    if name == "colour":
-        base["data"] = {"source": "photos"}
-    if name == "all_examples":
-        base["data"] = {"examples": "all"}
+    net = {"arch": arch, "width": 16, "depth": 2, **NETS.get(name, {})}
+    net = {key: value for key, value in net.items() if f"net.{key}" not in axes}
     varied = {"data.examples": IMAGES[name]} if name in IMAGES else {}
-    return {"base": base, "axes": {**varied, **axes}}
+    return {"base": {"net": net, "data": DATA.get(name, {})}, "axes": {**varied, **axes}}
 
 
 def targets(sizes: tuple[int, ...] = (7, 35), **studies: Any) -> Targets:
@@ -100,22 +86,18 @@ def test_drawing_refuses_it_too(run):
     for name in STUDIES:
         for images in examples.get(name, ("7/39",)) * 2:
             run.add(name, 2, examples=images)
-    results = run.results()
     for name in [name for name in CROWDED if name != "theorem2"]:
         which = "|".join(FIGURES[name].studies)
-        with pytest.raises(FigureError, match=rf"studies\.({which}): .*has 2 cells"):
-            draw(name, results, FigureStyle())
+        run.refuses(name, rf"studies\.({which}): .*has 2 cells")
 
 
 def test_several_widths_have_a_place_and_other_axes_are_named_alone():
-    crowded = study("cnn_depth", **{"net.kernel": [3, 5], "optimizer.lr": [0.1]})
-    crowded["axes"]["net.depth"] = [2, 3]
-    del crowded["base"]["net"]["depth"]
+    axes = {"net.depth": [2, 3], "net.kernel": [3, 5], "optimizer.lr": [0.1]}
+    crowded = study("cnn_depth", **axes)
     (said,) = targets(cnn_depth=crowded).undrawable("fig04")
     assert "depth 2 has 2 cells" in said
     assert said.endswith("They differ in studies.cnn_depth.axes.net.kernel")
     wide = study("cnn_depth", **{"net.width": [3, 5]})
-    del wide["base"]["net"]["width"]
     assert targets(cnn_depth=wide).undrawable("fig04") == []
 
 
@@ -134,24 +116,21 @@ def test_several_widths_have_a_place_and_other_axes_are_named_alone():
     ],
 )
 def test_networks_a_figure_cannot_show_are_refused(name, study_name, changes, message):
-    base = {"net": {"arch": "fcn", "depth": 2, "width": 8}, **changes}
-    base["net"] = {"arch": "fcn", "width": 8, **base["net"]}
+    net = {"arch": "fcn", "width": 8, **changes.get("net", {"depth": 2})}
+    base = {**changes, "net": net}
     (said,) = targets(**{study_name: {"base": base}}).undrawable(name)
     assert message in said and f"studies.{study_name}" in said
 
 
 @pytest.mark.parametrize(("name", "count"), [("fig38", 2), ("fig39", 3)])
 def test_a_study_without_as_many_images_is_refused(name, count):
-    other = study("few_examples")
-    other["axes"]["data.examples"] = [IMAGES["few_examples"][3 - count]]
+    other = study("few_examples", **{"data.examples": [IMAGES["few_examples"][3 - count]]})
     (said,) = targets(few_examples=other).undrawable(name)
     assert f"studies.few_examples.axes.data.examples: no value has {count} images" in said
 
 
 def test_a_second_colour_image_is_asked_for():
-    other = study("colour")
-    other["axes"]["data.examples"] = [[{"label": 0}]]
-    found = targets(colour=other)
+    found = targets(colour=study("colour", **{"data.examples": [[{"label": 0}]]}))
     assert found.undrawable("fig42") == []
     assert "number 2" in found.undrawable("fig43")[0]
 
@@ -168,30 +147,27 @@ def test_sizes_beside_the_training_images_are_lacking(sizes, lacking):
     assert all(keys[0].startswith("probes.sizes (") for keys in said.values() if keys)
 
 
-def planned(**net: Any) -> Planned:
+def planned(**net: Any) -> choice.Planned:
     cell = Cell.model_validate({"net": {"arch": "fcn", "depth": 2, "width": 8, **net}})
-    return Planned(cell.cell_id, cell)
+    return choice.Planned(cell.cell_id, cell)
 
 
 def test_choices_are_in_order():
     networks = [planned(depth=depth, width=width) for depth in (4, 1, 2) for width in (8, 16)]
-    assert [n["depth"] for n in along("s", networks)] == [1, 2, 4]
-    assert {n["width"] for n in along("s", networks)} == {16}
-    assert list(split(networks, ("width", "depth"))) == [
-        (8, 4), (16, 4), (8, 1), (16, 1), (8, 2), (16, 2),
-    ]  # fmt: skip
-    assert on_one_image("s", networks) == networks
+    assert [n["depth"] for n in choice.along("s", networks)] == [1, 2, 4]
+    assert {n["width"] for n in choice.along("s", networks)} == {16}
+    found = list(choice.split(networks, ("width", "depth")))
+    assert found == [(8, 4), (16, 4), (8, 1), (16, 1), (8, 2), (16, 2)]
+    assert choice.on_one_image("s", networks) == networks
 
 
 def test_the_deepest_network_is_the_papers_where_there_is_one():
-    assert deepest([planned(depth=depth) for depth in (1, 14, 20, 24)])["depth"] == 20
-    assert deepest([planned(depth=depth) for depth in (1, 14)])["depth"] == 14
+    assert choice.deepest([planned(depth=depth) for depth in (1, 14, 20, 24)])["depth"] == 20
+    assert choice.deepest([planned(depth=depth) for depth in (1, 14)])["depth"] == 14
 
 
 def test_an_untrained_network_is_classified_only_where_it_is_shown():
-    deep = study("cnn_depth", **{"net.depth": [2, 20, 24]})
-    del deep["base"]["net"]["depth"]
-    found = targets(cnn_depth=deep)
+    found = targets(cnn_depth=study("cnn_depth", **{"net.depth": [2, 20, 24]}))
     cells = [cell.cell_id for cell in found.plan.studies["cnn_depth"]]
     asked = {"classifier-trained": cells, "classifier-untrained": [cells[1]]}
     assert found.figure_analyses("fig05") == asked
@@ -201,23 +177,20 @@ def test_an_untrained_network_is_classified_only_where_it_is_shown():
 
 
 def test_networks_have_the_papers_names():
-    nets = [
-        planned(depth=1), planned(depth=4), planned(depth=4, activation="linear"),
-        planned(arch="cnn", depth=20),
-    ]  # fmt: skip
-    assert [code(net) for net in nets] == ["H0", "H3", "LinH3", "C20"]
+    nets = [planned(depth=1), planned(depth=4), planned(depth=4, activation="linear")]
+    nets.append(planned(arch="cnn", depth=20))
+    assert [choice.code(net) for net in nets] == ["H0", "H3", "LinH3", "C20"]
     with pytest.raises(FigureError, match="s: H0 has 2 cells") as refused:
-        by_code("s", [planned(depth=1), *nets[1:], planned(depth=1, activation="linear")])
+        choice.by_code("s", [planned(depth=1), *nets[1:], planned(depth=1, activation="linear")])
     assert len(refused.value.cells) == 2
 
 
 def test_theorem2_is_refused_the_inits_without_a_variance():
-    net = {"arch": "cnn", "depth": 1, "bias": False}
-    cells = {
-        init: Cell.model_validate({"net": net, "init": init})
-        for init in ("orthogonal", *theory.VARIANCES)
-    }
+    def check(init):
+        net = {"arch": "cnn", "depth": 1, "bias": False}
+        choice.for_theorem2("theorem2", "cell", Cell.model_validate({"net": net, "init": init}))
+
     with pytest.raises(FigureError, match="independent weights"):
-        for_theorem2("theorem2", "cell", cells.pop("orthogonal"))
-    for cell in cells.values():
-        for_theorem2("theorem2", "cell", cell)
+        check("orthogonal")
+    for init in theory.VARIANCES:
+        check(init)

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from pathlib import Path
 
 import matplotlib
@@ -27,9 +25,9 @@ def test_the_same_numbers_give_the_same_bytes(results, tmp_path, name):
         (tmp_path / turn).mkdir()
         write(name, results, STYLE, [tmp_path / turn / f"{name}.{s}" for s in ("png", "pdf")])
     for suffix in ("png", "pdf"):
-        first, second = (tmp_path / turn / f"{name}.{suffix}" for turn in "ab")
-        assert first.read_bytes() == second.read_bytes()
-        assert b"CreationDate" not in first.read_bytes()
+        first, second = ((tmp_path / turn / f"{name}.{suffix}").read_bytes() for turn in "ab")
+        assert first == second
+        assert b"CreationDate" not in first
 
 
 def test_dpi_and_size_of_the_png(results, tmp_path):

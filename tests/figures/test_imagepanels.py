@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -9,12 +7,12 @@ from idpipe.figures.imagepanels import BETWEEN, MIN_TILE, panels_figure
 KINDS = ("train", "blend", "blend", *("unseen",) * 3, *("pattern",) * 6)
 
 
-def grid(rows, columns=12, mark="", title="(a) title", names=()):
+def grid(rows, mark="", names=()):
     """A grid whose image in column j is flat at j / 20."""
-    images = np.stack([np.full((4, 4, 1), j / 20) for j in range(columns)])
-    shown = [Row(f"{number}", images, mark, f"{number % 2 * len(names)}") for number in range(rows)]
-    return Grid(KINDS[:columns], [Row("input", images, group="input"), *shown], "layers", title,
-                dict(names))  # fmt: skip
+    images = np.stack([np.full((4, 4, 1), j / 20) for j in range(len(KINDS))])
+    shown = [Row("input", images, group="input")]
+    shown += [Row(f"{row}", images, mark, f"{row % 2 * len(names)}") for row in range(rows)]
+    return Grid(KINDS, shown, "layers", "(a) title", dict(names))
 
 
 def boxes(figure):
@@ -37,7 +35,7 @@ def tile_of(figure, panel=0):
 def test_panels_stand_where_asked_or_where_tiles_are_largest(
     printed, rows, count, side_by_side, beside
 ):
-    figure = panels_figure([grid(rows)] * count, ["note"], side_by_side)
+    figure = printed(panels_figure([grid(rows)] * count, ["note"], side_by_side)).figure
     first, second = boxes(figure)[:2]
     if beside:
         assert first[2] < second[0] and first[1] == pytest.approx(second[1])
@@ -45,7 +43,6 @@ def test_panels_stand_where_asked_or_where_tiles_are_largest(
         assert first[3] < second[1] and first[0] == pytest.approx(second[0])
     width, height = figure.get_size_inches()
     assert width <= 7 + 1e-9 and height <= 9.3 + 1e-9
-    printed(figure)
 
 
 @pytest.mark.parametrize(("rows", "count"), [(2, 1), (2, 3), (25, 2), (40, 1)])
@@ -65,23 +62,22 @@ def assert_square_on_the_page(figure):
 
 
 def test_grids_of_different_labels_below_each_other_have_their_tiles_in_line(printed):
-    figure = panels_figure([grid(2, mark="not converged"), grid(2)], ["note"])
-    first, second = boxes(figure)
+    drawn = printed(panels_figure([grid(2, mark="not converged"), grid(2)], ["note"]))
+    first, second = boxes(drawn.figure)
     assert first[0] == pytest.approx(second[0]) and first[2] == pytest.approx(second[2])
     assert second[1] - first[3] > BETWEEN
-    printed(figure)
 
 
-def test_columns_are_left_out_only_where_tiles_would_be_too_small(grays, texts):
-    whole = panels_figure([grid(3)] * 3, ["note"], side_by_side=True)
-    assert grays(whole).shape == (4, 12)
-    thin = panels_figure([grid(25)] * 3, ["note"], side_by_side=True)
-    assert_square_on_the_page(thin)
-    shown = [0, 1, 2, 3, 4, 6, 7]
-    np.testing.assert_allclose(grays(thin)[0], [j / 20 for j in shown])
-    assert tile_of(thin) >= MIN_TILE
-    assert "the first 2 are shown" in texts(thin, "note")[0]
-    assert "the first" not in texts(whole, "note")[0]
+def test_columns_are_left_out_only_where_tiles_would_be_too_small(printed):
+    whole, thin = (
+        printed(panels_figure([grid(rows)] * 3, ["note"], side_by_side=True)) for rows in (3, 25)
+    )
+    assert whole.grays().shape == (4, 12)
+    assert_square_on_the_page(thin.figure)
+    np.testing.assert_allclose(thin.grays()[0], np.array([0, 1, 2, 3, 4, 6, 7]) / 20)
+    assert tile_of(thin.figure) >= MIN_TILE
+    assert "the first 2 are shown" in thin.note
+    assert "the first" not in whole.note
 
 
 def test_all_training_images_stay():
@@ -93,7 +89,6 @@ def test_all_training_images_stay():
 
 
 def test_names_of_groups_have_room_left_of_the_labels(printed):
-    bare = grid(4)
     named = grid(4, names=[("0", "Kaiming\nuniform"), ("1", "Orthogonal")])
-    assert named.labels > bare.labels + 0.5
+    assert named.labels > grid(4).labels + 0.5
     printed(panels_figure([named], ["note"]))

@@ -1,8 +1,7 @@
-from __future__ import annotations
-
 import csv
 import io
 import itertools
+import re
 
 from idpipe.config import FigureStyle
 from idpipe.figures.draw import draw
@@ -64,46 +63,37 @@ def test_every_number_of_the_paper_and_no_other():
 
 def test_counts_follow_from_the_tables_own_columns():
     for row in table().itertuples():
-        if row.arch == "fcn":
-            widths = [784, *[row.width] * (row.layers - 1), 784]
-            each = 1
-        else:
-            widths = [1, *[row.width] * (row.layers - 1), 1]
-            each = row.kernel**2
+        end, each = (784, 1) if row.arch == "fcn" else (1, row.kernel**2)
+        widths = [end, *[row.width] * (row.layers - 1), end]
         assert row.parameters == sum(each * a * b for a, b in itertools.pairwise(widths))
 
 
 def test_markdown_has_the_papers_layout():
-    blocks = table1_texts(Results())[".md"].strip().split("\n\n")
+    text = re.sub(r" *\| *", "|", table1_texts(Results())[".md"])
     found = [
-        [[entry.strip() for entry in line.strip("|").split("|")] for line in block.splitlines()]
-        for block in blocks
+        [line[1:-1].split("|") for line in block.splitlines()]
+        for block in text.strip().split("\n\n")
     ]
     assert [[lines[0], *lines[2:]] for lines in found] == BLOCKS
 
 
 def test_csv_is_tidy():
     rows = list(csv.DictReader(io.StringIO(table1_texts(Results())[".csv"])))
-    assert list(rows[0]) == [
-        "section", "row", "column", "arch", "layers", "width", "kernel", "parameters",
-    ]  # fmt: skip
+    names = "section row column arch layers width kernel parameters"
+    assert list(rows[0]) == names.split()
     assert {row["kernel"] for row in rows if row["arch"] == "fcn"} == {""}
     assert sum(int(row["parameters"]) for row in rows) == sum(printed_numbers().values())
 
 
 def test_the_picture_shows_every_entry_in_its_place(printed):
-    figure = draw("table1", Results(), FigureStyle())
-    shown = [text for text in figure.axes[0].texts if text.get_text()]
+    drawn = printed(draw("table1", Results(), FigureStyle()))
+    shown = [text for text in drawn.axes[0].texts if text.get_text()]
     lines: dict[float, list[str]] = {}
     for text in sorted(shown, key=lambda text: text.get_position()[0]):
         lines.setdefault(text.get_position()[1], []).append(text.get_text())
     expected = [[entry for entry in line if entry] for block in BLOCKS for line in block]
     assert [lines[y] for y in sorted(lines)] == expected
-    printed(figure)
-
-
-def test_numbers_end_below_the_end_of_their_column_heads():
-    texts = draw("table1", Results(), FigureStyle()).axes[0].texts
-    ends = [text.get_position()[0] for text in texts if text.get_ha() == "right"]
+    # Numbers end below the end of their column's head.
+    ends = [text.get_position()[0] for text in drawn.axes[0].texts if text.get_ha() == "right"]
     assert len(set(ends)) == 6
     assert {ends.count(end) for end in set(ends)} == {len(ends) // 6}

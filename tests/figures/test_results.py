@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from figures import trained
@@ -38,13 +36,15 @@ def test_study_is_in_grid_order_with_a_row_per_replicate(run):
     assert list(rows["replicate"]) == [0, 1, 2] * 3
 
 
-def test_metrics_join_the_cells_columns(run):
-    run.add("cnn_depth", 3, ("converged", "dead"), measure=lambda r, rho, p, ref: r + rho)
+def test_metrics_join_the_cells_columns_and_keep_the_probes_apart(run):
+    statuses = ("converged", "dead")
+    run.add("cnn_depth", 3, statuses, measure=lambda r, rho, p, ref: r + rho, size=14)
     results = run.results()
     rows = results.metrics(results.study("cnn_depth"))
     assert len(rows) == 2 * 11 * 2 * 2
     assert set(rows.query("replicate == 1")["status"]) == {"dead"}
     assert set(rows["mse_train"]) == {1e-4}
+    assert set(rows["size"]) == {28} and set(rows["size_train"]) == {14}
     np.testing.assert_allclose(rows["mse"], rows["replicate"] + rows["rho"])
 
 
@@ -66,7 +66,8 @@ def test_holes_are_refused_by_name(run):
     assert first not in str(caught.value)
 
 
-def test_images_of_a_replicate(run):
+def test_images_of_a_replicate_at_every_size_that_was_drawn(run):
+    run.sizes = (9, 2)
     cell = run.add("cnn_depth", 3, outputs=lambda r: run.inputs(r) / (r + 1))
     bare = run.add("cnn_depth", 5)
     results = run.results()
@@ -75,6 +76,12 @@ def test_images_of_a_replicate(run):
     assert probes.kinds == run.kinds
     np.testing.assert_allclose(probes.images[4], 0.2, atol=1e-6)
     np.testing.assert_allclose(results.outputs(cell, 1)[4], 0.1, atol=1e-6)
+    assert results.sizes(cell) == (2, 4, 9)
+    for size, darker in ((2, 0.02), (4, 0), (9, 0.09)):
+        shown = results.inputs(cell, 0, size).images
+        assert shown.shape == (15, size, size, 1)
+        np.testing.assert_allclose(shown[8], 0.4 - darker, atol=1e-6)
+        np.testing.assert_allclose(results.outputs(cell, 1, size)[8], 0.2 - darker, atol=1e-6)
     with pytest.raises(FigureError, match=r"figures\.replicate = 3: .* replicates 0 to 2"):
         results.outputs(cell, 3)
     with pytest.raises(FigureError, match=f"{bare}: the figure was given no probe file"):
@@ -121,39 +128,23 @@ def test_networks_are_in_grid_order_with_their_columns(run):
     for depth, optimizer in ((5, "sgd"), (1, "adam"), (5, "adam")):
         run.add("cnn_optimizer", depth, optimizer=optimizer)
     rungs = networks(run.results(), "cnn_optimizer")
-    assert [(rung.value, rung["optimizer"]) for rung in rungs] == [
-        (5, "sgd"), (1, "adam"), (5, "adam"),
-    ]  # fmt: skip
+    found = [(rung.value, rung["optimizer"]) for rung in rungs]
+    assert found == [(5, "sgd"), (1, "adam"), (5, "adam")]
     assert [rung.total for rung in rungs] == [3, 3, 3]
     assert [rung.value for rung in networks(run.results(), "cnn_optimizer", "lr")] == [0.01] * 3
 
 
-def test_ladders_per_value_of_other_columns(run):
-    for optimizer, lr in (("sgd", 0.01), ("sgd", 0.001), ("adam", 0.001)):
+def test_ladders_per_value_of_other_columns_or_of_one(run):
+    settings = [("sgd", 0.01), ("sgd", 0.001), ("adam", 0.001)]
+    for optimizer, lr in settings:
         for depth in (5, 3):
             run.add("cnn_optimizer", depth, optimizer=optimizer, lr=lr)
     found = ladders(run.results(), "cnn_optimizer", "depth", "optimizer", "lr")
-    assert list(found) == [("sgd", 0.01), ("sgd", 0.001), ("adam", 0.001)]
-    for (optimizer, lr), networks_found in found.items():
+    assert list(found) == settings
+    for setting_found, networks_found in found.items():
         assert [rung.value for rung in networks_found.rungs] == [3, 5]
-        assert {(rung["optimizer"], rung["lr"]) for rung in networks_found.rungs} == {
-            (optimizer, lr)
-        }
-
-
-def test_a_setting_names_what_each_architecture_shares(run):
-    run.add("few", 1, arch="fcn", width=5)
-    run.add("few", 4, arch="fcn", width=64)
-    for width in (24, 8):
-        run.add("few", 5, arch="cnn", width=width)
-    rungs = networks(run.results(), "few")
-    text = setting(rungs, ("depth",))
-    assert text == "FCN: hidden width 64; CNN: 5 × 5 filters, 8 to 24 channels"
-    assert setting(rungs[2:], ("width",)) == "5 layers, 5 × 5 filters"
-    assert setting(rungs[:2], ("depth", "width")) == ""
-
-
-def test_ladders_per_value_of_one_column(run):
+        of_rungs = {(rung["optimizer"], rung["lr"]) for rung in networks_found.rungs}
+        assert of_rungs == {setting_found}
     for size in (14, 28):
         run.add("cnn_image_size", 5, size=size)
     found = ladders(run.results(), "cnn_image_size", "depth", "size")
@@ -162,24 +153,14 @@ def test_ladders_per_value_of_one_column(run):
         assert set(rung.replicates["size"]) == {size}
 
 
-def test_metrics_keep_the_probes_size_apart_from_the_training_images(run):
-    run.add("cnn_depth", 3, measure=lambda *_: 0.5, size=14)
-    results = run.results()
-    rows = results.metrics(results.study("cnn_depth"))
-    assert set(rows["size"]) == {28} and set(rows["size_train"]) == {14}
-
-
-def test_images_at_every_size_that_was_drawn(run):
-    run.sizes = (9, 2)
-    cell = run.add("cnn_depth", 3, outputs=lambda r: run.inputs(r) / 2)
-    results = run.results()
-    assert results.sizes(cell) == (2, 4, 9)
-    for size in results.sizes(cell):
-        darker = 0 if size == 4 else size / 100
-        shown = results.inputs(cell, 0, size).images
-        assert shown.shape == (15, size, size, 1)
-        np.testing.assert_allclose(shown[8], 0.4 - darker, atol=1e-6)
-        np.testing.assert_allclose(results.outputs(cell, 1, size)[8], 0.2 - darker, atol=1e-6)
+def test_a_setting_names_what_each_architecture_shares(run):
+    for arch, depth, width in (("fcn", 1, 5), ("fcn", 4, 64), ("cnn", 5, 24), ("cnn", 5, 8)):
+        run.add("few", depth, arch=arch, width=width)
+    rungs = networks(run.results(), "few")
+    told = "FCN: hidden width 64; CNN: 5 × 5 filters, 8 to 24 channels"
+    assert setting(rungs, ("depth",)) == told
+    assert setting(rungs[2:], ("width",)) == "5 layers, 5 × 5 filters"
+    assert setting(rungs[:2], ("depth", "width")) == ""
 
 
 def test_standardized_images_are_as_the_network_saw_them(run):

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from idpipe.config import FigureStyle
 from idpipe.figures.ladder import ladder
 from idpipe.figures.smallprint import basis, exceptions, spread

@@ -83,9 +83,7 @@ def test_what_is_shared_is_that_of_all_who_use_it(changed):
     imports = "\nimport numpy as np"
     theorems = changed("../theory.py", imports, f"{imports}\n\nprint()")
     assert theorems == {"theorem1", "theorem2"}
-
-
-def test_what_is_taken_of_a_module_is_followed(changed):
+    # What is taken of a module is followed.
     assert "fig03" in changed("layout.py", 'ALARM = "#B3261E"', 'ALARM = "red"')
     users = changed("results.py", 'LIVE = ("converged", ', "LIVE = (")
     assert set(FIGURES) - users == {"table1"}
@@ -98,7 +96,8 @@ def test_how_files_are_written_and_the_house_style_concern_all(changed):
     assert changed("idpipe.mplstyle", "# One look", "# A look") == set()
 
 
-def test_comments_docstrings_and_layout_concern_none(package, before):
+def test_comments_docstrings_layout_and_the_registry_concern_none(package, before, changed):
+    assert changed("registry.py", '"Predictions of CNNs over depth"', '"Predictions"') == set()
     for path in (package / "figures").glob("*.py"):
         text = re.sub(r"(?m)^( +)(return )", r"\1# Why.\n\n\1\2", path.read_text())
         path.write_text(f'"""Another docstring."""\n{text}\n\n# The end.\n')
@@ -106,10 +105,6 @@ def test_comments_docstrings_and_layout_concern_none(package, before):
     docstring = '"""Predictions of CNNs over depth (Fig. 3, Sec. 3.2)."""'
     path.write_text(path.read_text().replace(docstring, '"""Fig. 3."""'))
     assert digests() == before
-
-
-def test_an_entry_of_the_registry_concerns_none(changed):
-    assert changed("registry.py", '"Predictions of CNNs over depth"', '"Predictions"') == set()
 
 
 def test_parsing_a_snakefile_imports_nothing_that_draws():

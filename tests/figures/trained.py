@@ -1,7 +1,5 @@
 """One-layer networks in the made-up run, with weights we choose."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,13 +10,18 @@ from idpipe import nets
 from idpipe.cells import Cell
 
 SIZE = 4
-COUNT = 15
-SHAPES = {1: (COUNT, 1, SIZE, SIZE), 3: (COUNT, 3, SIZE, SIZE)}
+MEAN, STD = 0.25, 0.5
+"""As in conftest.py."""
 
 
 def pictures(channels: int = 1) -> np.ndarray:
     """Probes without any structure, pixels in [0, 1]."""
-    return np.random.default_rng(channels).random(SHAPES[channels])
+    return np.random.default_rng(channels).random((15, channels, SIZE, SIZE))
+
+
+def standardized(channels: int = 1) -> np.ndarray:
+    """The same as a network sees them."""
+    return ((pictures(channels) - MEAN) / STD).astype(np.float32).astype(np.float64)
 
 
 def one_layer(net: dict[str, Any], channels: int = 1, **settings: Any) -> Cell:
@@ -43,40 +46,21 @@ def add(
     statuses: Sequence[str] = ("converged",) * 3,
     restarts: Sequence[int] = (0, 0, 0),
     mse: Callable[[int, str], float] = lambda replicate, kind: 0.0,
-) -> str:
+) -> None:
     """Add a cell whose replicate r ended with `weights(r)` and that error on each kind of probe."""
-    channels = cell.data.channels
-    run.inputs = lambda replicate: pictures(channels)
+    cell_id, source, images = cell.cell_id, cell.data.source, pictures(cell.data.channels)
+    run.inputs = lambda replicate: images
+    run.studies.append({"study": study, "cell_id": cell_id})
     for replicate, status in enumerate(statuses):
-        row = {
-            "cell_id": cell.cell_id,
-            "replicate": replicate,
-            "status": status,
-            "restarts": restarts[replicate],
-            "source": cell.data.source,
-            "examples": "1/0",
-            "size": SIZE,
-        }
-        run.cells.append(row)
+        told = {"cell_id": cell_id, "replicate": replicate, "status": status}
+        told |= {"restarts": restarts[replicate], "source": source, "examples": "1/0", "size": SIZE}
+        run.cells.append(told)
         for kind in run.kinds:
-            for reference in ("identity", "constant"):
-                run.metrics.append(
-                    {
-                        "cell_id": cell.cell_id,
-                        "replicate": replicate,
-                        "probe": kind,
-                        "kind": kind,
-                        "rho": np.nan,
-                        "size": SIZE,
-                        "reference": reference,
-                        "correlation": 0.5,
-                        "mse": mse(replicate, kind) + 7 * (reference == "constant"),
-                    }
-                )
-    run.studies.append({"study": study, "cell_id": cell.cell_id})
-    run._evaluate(cell.cell_id, np.stack([pictures(channels)] * len(statuses)))
-    folder = run.folder / "cells" / cell.cell_id
+            error = mse(replicate, kind)
+            run.metric(cell_id, replicate, kind, "identity", error, size=SIZE)
+            run.metric(cell_id, replicate, kind, "constant", error + 7, size=SIZE)
+    run.evaluate(cell_id, np.stack([images] * len(statuses)))
+    folder = run.folder / "cells" / cell_id
     (folder / "cell.json").write_text(cell.canonical())
     stacked = np.stack([weights(replicate) for replicate in range(len(statuses))])
     save_file({"weight.0": stacked}, folder / "weights.safetensors")
-    return cell.cell_id

@@ -27,32 +27,24 @@ from idpipe.targets import Targets
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ROOT = ["--no-sandbox"]
 """Chromium's sandbox does not start for root, whom containers run as."""
+INPUTS = "#predictions canvas[aria-label^='input']"
+PREDICTIONS = "#predictions canvas[aria-label^='prediction']"
 
 
 def settings() -> dict:
     """Nine small cells: depths by rho, three axes at once, a diverging one, one without rho."""
+    cnn = {"net": {"arch": "cnn", "width": 3}}
     fcn = {"net": {"arch": "fcn", "depth": 2}}
+    two_images = {**fcn, "data": {"examples": [{"label": 7}, {"label": 0}]}}
+    three = {"net.depth": [1, 2], "init": ["pytorch", "xavier_normal"], "seed": [1, 2]}
     return {
         "run": "tiny",
         "defaults": {"replicates": 2, "max_steps": 40, "failure": {"policy": "keep"}},
         "studies": {
-            "cnn_depth": {
-                "base": {"net": {"arch": "cnn", "width": 3}},
-                "axes": {"net.depth": [1, 2, 3]},
-            },
-            "three": {
-                "base": {"net": {"arch": "fcn", "width": 8}},
-                "axes": {
-                    "net.depth": [1, 2],
-                    "init": ["pytorch", "xavier_normal"],
-                    "seed": [1, 2],
-                },
-            },
+            "cnn_depth": {"base": cnn, "axes": {"net.depth": [1, 2, 3]}},
+            "three": {"base": {"net": {"arch": "fcn", "width": 8}}, "axes": three},
             "wild": {"base": fcn, "axes": {"net.width": [16], "optimizer.lr": [0.01, 1.0e9]}},
-            "pair": {
-                "base": {**fcn, "data": {"examples": [{"label": 7}, {"label": 0}]}},
-                "axes": {"net.width": [8, 16]},
-            },
+            "pair": {"base": two_images, "axes": {"net.width": [8, 16]}},
         },
         "probes": {"rho": [0, 0.5, 1], "n_per_rho": 2},
     }
@@ -129,21 +121,21 @@ class Opened:
             " new URLSearchParams(location.hash.slice(1)).get('cell')"
         )
 
-    def tiles(self, kind: str) -> np.ndarray:
-        """Red, green and blue of the tiles that show inputs or predictions, (n, h, w, 3)."""
-        found = self.page.evaluate(
-            """kind => [...document.querySelectorAll('#predictions canvas')]
-                .filter(tile => tile.getAttribute('aria-label').startsWith(kind))
-                .map(tile => [...tile.getContext('2d')
-                    .getImageData(0, 0, tile.width, tile.height).data])""",
-            kind,
+    def tiles(self, chosen: str) -> np.ndarray:
+        """Red, green and blue of the tiles that a selector of CSS finds, (n, h, w, 3)."""
+        found = self.page.locator(chosen).evaluate_all(
+            """tiles => tiles.map(tile => [...tile.getContext('2d')
+                .getImageData(0, 0, tile.width, tile.height).data])"""
         )
         pixels = np.array(found)
         side = round((pixels.shape[1] / 4) ** 0.5)
         return pixels.reshape(len(pixels), side, side, 4)[..., :3]
 
-    def close(self) -> None:
-        self.page.close()
+    def choose(self, name: str, value: str) -> None:
+        """Set a control, and wait until the address and the page follow."""
+        self.page.select_option(f"[id='{name}']", value)
+        self.page.wait_for_function(f"location.hash.includes('{name}={value}')")
+        self.settled()
 
 
 @pytest.fixture
@@ -157,7 +149,7 @@ def opened(browser, folder):
 
     yield open_page
     for window in windows:
-        window.close()
+        window.page.close()
         assert [line for line in window.said if line[0] in ("error", "warning")] == []
         assert {url.partition("#")[0] for url in window.asked} == {window.address}
 
@@ -197,20 +189,18 @@ class TestPage:
             assert window.page.inner_text("#cell-title") == f"cnn_depth: net.depth {depth}"
             assert cell in window.page.inner_text("#details code")
             inputs, outputs = pixels(targets, cell, 0)
-            np.testing.assert_array_equal(window.tiles("input"), inputs)
-            np.testing.assert_array_equal(window.tiles("prediction"), outputs)
+            np.testing.assert_array_equal(window.tiles(INPUTS), inputs)
+            np.testing.assert_array_equal(window.tiles(PREDICTIONS), outputs)
             seen.append(outputs)
         assert (seen[0] != seen[1]).any()
 
     def test_another_replicate_has_its_own_predictions(self, opened, targets):
         cell = targets.plan.studies["cnn_depth"][1].cell_id
         window = opened(cell=cell)
-        window.page.select_option("#replicate", "1")
-        window.page.wait_for_function("location.hash.includes('replicate=1')")
-        window.settled()
+        window.choose("replicate", "1")
         first, second = (pixels(targets, cell, replicate)[1] for replicate in (0, 1))
         assert (first != second).any()
-        np.testing.assert_array_equal(window.tiles("prediction"), second)
+        np.testing.assert_array_equal(window.tiles(PREDICTIONS), second)
 
     @pytest.mark.parametrize("reference", ["identity", "constant"])
     def test_the_map_has_the_means_of_the_table(self, opened, folder, reference, tmp_path):
@@ -267,15 +257,11 @@ class TestPage:
     def test_three_axes_two_on_the_map(self, opened, targets):
         window = opened(study="three", y="init", x="net.depth")
         assert window.page.locator("[id='at.seed']").input_value() == "1"
-        window.page.select_option("[id='at.seed']", "2")
-        window.page.wait_for_function("location.hash.includes('at.seed=2')")
-        window.settled()
+        window.choose("at.seed", "2")
         window.click("init xavier_normal, net.depth 2:")
         cell = targets.plan.cells[window.state["cell"]]
         assert (cell.init, cell.net.depth, cell.seed) == ("xavier_normal", 2, 2)
-        window.page.select_option("#x", "seed")
-        window.page.wait_for_function("location.hash.includes('x=seed')")
-        window.settled()
+        window.choose("x", "seed")
         assert window.state["at.net.depth"] == "2"
         assert window.told.startswith("init xavier_normal, seed 2:")
 
@@ -285,9 +271,7 @@ class TestLink:
     def test_a_link_restores_the_view(self, opened, targets):
         cell = targets.plan.studies["three"][5].cell_id
         first = opened(study="three", y="seed", x="rho", measure="gap", cell=cell, replicate=1)
-        first.page.select_option("#measure", "mse.constant")
-        first.page.wait_for_function("location.hash.includes('mse.constant')")
-        first.settled()
+        first.choose("measure", "mse.constant")
         assert first.state["cell"] == cell and first.state["replicate"] == "1"
         second = opened(**first.state)
         chosen = "() => [...document.querySelectorAll('select')].map(s => [s.id, s.value])"
@@ -324,9 +308,8 @@ class TestHand:
             if window.page.evaluate("document.activeElement.id") == "map":
                 break
         assert window.page.evaluate("document.activeElement.id") == "map"
-        assert (
-            window.page.evaluate("getComputedStyle(document.activeElement).outlineWidth") == "3px"
-        )
+        outline = "getComputedStyle(document.activeElement).outlineWidth"
+        assert window.page.evaluate(outline) == "3px"
         assert window.told.startswith("net.depth 1, ρ 0:")
         for key in ("ArrowDown", "ArrowRight", "ArrowDown", "ArrowDown", "ArrowLeft", "ArrowRight"):
             window.page.keyboard.press(key)
@@ -363,14 +346,8 @@ class TestParts:
         window = opened(cell=cell)
         with np.load(targets.evaluation(cell) / "layers.npz") as arrays:
             view = arrays["untrained_singular"][0].astype(float)
-        window.page.select_option("#layers", "untrained_singular")
-        window.page.wait_for_function("location.hash.includes('untrained_singular')")
-        window.settled()
-        found = window.page.evaluate(
-            """() => [...document.querySelectorAll('#views canvas')].map(tile =>
-                [...tile.getContext('2d').getImageData(0, 0, tile.width, tile.height).data])"""
-        )
-        shown = np.array(found)[:, ::4].reshape(view.shape)
+        window.choose("layers", "untrained_singular")
+        shown = window.tiles("#views canvas")[..., 0].reshape(view.shape)
         np.testing.assert_array_equal(shown, np.rint(view * 255))
 
     def test_data_cannot_end_its_element(self):
@@ -405,13 +382,8 @@ class TestParts:
         assert label({}) == "as in base"
         assert label({"net": {"bias": False}}) == "net bias false"
         alike = settings()
-        alike["studies"] = {
-            "s": {
-                "base": {"net": {"arch": "fcn", "depth": 1}},
-                "axes": {"optimizer.lr": [0.01, 0.01000000001]},
-            }
-        }
-        assert axes(load(alike))["s"][0].values == ("0.01 (1)", "0.01 (2)")
+        alike["studies"]["wild"]["axes"] = {"optimizer.lr": [0.01, 0.01000000001]}
+        assert axes(load(alike))["wild"][0].values == ("0.01 (1)", "0.01 (2)")
 
 
 def test_only_what_changed_remakes_it_and_it_is_no_figure(tmp_path):

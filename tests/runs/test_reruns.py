@@ -1,9 +1,6 @@
 """The table of docs/reruns.md, each row checked with Snakemake after a run of the smoke preset."""
 
-from __future__ import annotations
-
 import copy
-import hashlib
 import os
 import re
 import shutil
@@ -11,6 +8,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -39,30 +37,11 @@ class Setup:
     sources: Path
     arguments: list[str] = field(default_factory=list)
 
-    def axis(self, study: str, axis: str, values: list) -> None:
-        self.settings["studies"][study]["axes"][axis] = values
-
-    def edit(self, name: str, old: str, new: str) -> None:
-        """Replace a text that a file of the copy has once."""
-        text = (self.sources / name).read_text()
-        assert text.count(old) == 1, (name, old)
-        (self.sources / name).write_text(text.replace(old, new))
-
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         how = command(self.folder, self.settings, *arguments, *self.arguments, "all_figures")
         how["args"][how["args"].index("--snakefile") + 1] = str(self.sources / "Snakefile")
         how["env"]["PYTHONPATH"] = str(self.sources / "src")
         return subprocess.run(**how, capture_output=True, check=False)
-
-
-def copied(target: Path) -> Path:
-    """A copy of all that a run reads of the repository."""
-    for name in ("src", "workflow", "profiles", "config"):
-        ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
-        shutil.copytree(REPOSITORY / name, target / name, ignore=ignored)
-    for name in ("Snakefile", "config.yaml"):
-        shutil.copy2(REPOSITORY / name, target / name)
-    return target
 
 
 @pytest.fixture(scope="module")
@@ -82,34 +61,84 @@ def taken_over(source: str, target: str) -> None:
 
 @pytest.fixture
 def setup(done, tmp_path) -> Setup:
-    """A copy of that folder, with what Snakemake remembers of it, to be changed at will."""
-    shutil.copytree(done, tmp_path / "folder", copy_function=taken_over)
-    return Setup(tmp_path / "folder", smoke(), copied(tmp_path / "sources"))
+    """Copies of that folder, with what Snakemake remembers of it, and of all that a run reads."""
+    folder, sources = tmp_path / "folder", tmp_path / "sources"
+    shutil.copytree(done, folder, copy_function=taken_over)
+    ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
+    for name in ("src", "workflow", "profiles", "config"):
+        shutil.copytree(REPOSITORY / name, sources / name, ignore=ignored)
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copy2(REPOSITORY / name, sources / name)
+    return Setup(folder, smoke(), sources)
 
 
 def smoke() -> dict:
     return read([REPOSITORY / "config.yaml", REPOSITORY / "config/smoke.yaml"])
 
 
-def nothing(setup: Setup) -> None:
-    """The same again."""
+FIGURE, ENGINE = "src/idpipe/figures/grids_cnn.py", "src/idpipe/engine.py"
+FIG03 = """    figure = _over_depth(results, style, "cnn_depth")
+    figure.text(0.5, 0.5, "edited")
+    return figure"""
+
+Change = Callable[[Setup], None]
 
 
-def depth(setup: Setup) -> None:
-    setup.axis("cnn_narrow_depth", "net.depth", [3, 4])
+def each(*changes: Change) -> Change:
+    def change(setup: Setup) -> None:
+        for one in changes:
+            one(setup)
+
+    return change
 
 
-def greatest_depth(setup: Setup) -> None:
-    setup.axis("cnn_depth", "net.depth", [1, 3, 6])
+def axes(study: str, **values: list) -> Change:
+    """Other values of axes of a study's networks."""
+    changed = {f"net.{axis}": found for axis, found in values.items()}
+    return lambda setup: setup.settings["studies"][study]["axes"].update(changed)
 
 
-def exchanged(setup: Setup) -> None:
-    setup.axis("cnn_channels", "net.depth", [3, 8])
-    setup.axis("cnn_channels", "net.width", [3, 5])
+def key(section: str, **values: object) -> Change:
+    return lambda setup: setup.settings.setdefault(section, {}).update(values)
 
 
-def kernels(*values: int) -> Callable[[Setup], None]:
-    return lambda setup: setup.axis("cnn_kernel", "net.kernel", list(values))
+def edit(name: str, old: str, new: str) -> Change:
+    """Replace a text that a file of the sources has once."""
+
+    def change(setup: Setup) -> None:
+        text = (setup.sources / name).read_text()
+        assert text.count(old) == 1, (name, old)
+        (setup.sources / name).write_text(text.replace(old, new))
+
+    return change
+
+
+def without(pattern: str) -> Change:
+    """The one file or folder that matches is deleted."""
+
+    def change(setup: Setup) -> None:
+        (path,) = setup.folder.glob(pattern)
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    return change
+
+
+residual = axes("fcn_residual", depth=[4])
+exchanged = axes("cnn_channels", depth=[3, 8], width=[3, 5])
+more_kernels = axes("cnn_kernel", kernel=[5, 9, 7])
+fig03 = edit(FIGURE, '    return _over_depth(results, style, "cnn_depth")', FIG03)
+comments = each(
+    edit(ENGINE, "\ndef train(", "\n# A comment.\ndef train("),
+    edit(
+        FIGURE,
+        "    found = ladder(results, study)\n",
+        "    # Why.\n\n    found = ladder(results, study)\n",
+    ),
+    edit(FIGURE, '"""Predictions of CNNs over depth (Fig. 3, Sec. 3.2)."""', '"""Fig. 3."""'),
+    edit("workflow/rules/train.smk", "    # The longest", "    # A comment. The longest"),
+    edit("workflow/scripts/train.py", '"""Train one', '# A comment.\n"""Train one'),
+)
+no_memory, no_cell = without(".snakemake"), without("results/cells/fcn-d02-h784-res-*")
 
 
 def replicates(setup: Setup) -> None:
@@ -118,7 +147,7 @@ def replicates(setup: Setup) -> None:
 
 def there_and_back(setup: Setup) -> None:
     before = copy.deepcopy(setup.settings)
-    setup.axis("fcn_residual", "net.depth", [4])
+    residual(setup)
     assert setup.run().returncode == 0
     setup.settings = before
 
@@ -127,58 +156,13 @@ def another_run(setup: Setup) -> None:
     setup.settings["run"] = "mine"
 
 
-def shared(setup: Setup) -> None:
-    another_run(setup)
-    kernels(5, 9, 7)(setup)
-    studies = setup.settings["studies"]
-    setup.settings["studies"] = {"cnn_kernel": studies["cnn_kernel"]}
-
-
-def key(path: str, value: object) -> Callable[[Setup], None]:
-    section, name = path.split(".")
-
-    def change(setup: Setup) -> None:
-        setup.settings.setdefault(section, {})[name] = value
-
-    return change
-
-
-FIGURE, ENGINE = "src/idpipe/figures/grids_cnn.py", "src/idpipe/engine.py"
-
-
-def fig03(setup: Setup) -> None:
-    setup.edit(FIGURE, '    return _over_depth(results, style, "cnn_depth")', FIG03)
-
-
-FIG03 = """    figure = _over_depth(results, style, "cnn_depth")
-    figure.text(0.5, 0.5, "edited")
-    return figure"""
-
-
-def shared_function(setup: Setup) -> None:
-    setup.edit(FIGURE, '"filter size", found.setting', '"size of the filter", found.setting')
-
-
-def house_style(setup: Setup) -> None:
-    setup.edit("src/idpipe/figures/idpipe.mplstyle", "font.size: 7\n", "font.size: 8\n")
+def kernels_alone(setup: Setup) -> None:
+    setup.settings["studies"] = {"cnn_kernel": setup.settings["studies"]["cnn_kernel"]}
 
 
 def dates(setup: Setup) -> None:
     for path in setup.sources.rglob("*"):
         path.touch()
-
-
-def comments(setup: Setup) -> None:
-    setup.edit(ENGINE, "\ndef train(", "\n# A comment.\ndef train(")
-    setup.edit(
-        FIGURE,
-        "    found = ladder(results, study)\n",
-        "    # Why.\n\n    found = ladder(results, study)\n",
-    )
-    setup.edit(FIGURE, '"""Predictions of CNNs over depth (Fig. 3, Sec. 3.2)."""', '"""Fig. 3."""')
-    setup.edit("workflow/rules/train.smk", "    # The longest", "    # A comment. The longest")
-    script = setup.sources / "workflow/scripts/train.py"
-    script.write_text(f"# A comment.\n{script.read_text()}")
 
 
 def other_code(setup: Setup) -> None:
@@ -187,68 +171,49 @@ def other_code(setup: Setup) -> None:
         path.write_text(f"{path.read_text()}\nADDED = 1\n")
 
 
-def engine_version(setup: Setup) -> None:
-    setup.edit("src/idpipe/cells.py", "\nENGINE_VERSION = 1\n", "\nENGINE_VERSION = 2\n")
-
-
-def no_memory(setup: Setup) -> None:
-    shutil.rmtree(setup.folder / ".snakemake")
-
-
-def style_without_memory(setup: Setup) -> None:
-    no_memory(setup)
-    key("figures.dpi", 90)(setup)
-
-
-def no_cell(setup: Setup) -> None:
-    (cell,) = (setup.folder / "results/cells").glob("fcn-d02-h784-res-*")
-    shutil.rmtree(cell)
-
-
-def neither_cell_nor_figure(setup: Setup) -> None:
-    no_cell(setup)
-    (setup.folder / "results/smoke/figures/fig41.png").unlink()
-
-
-def no_picture(setup: Setup) -> None:
-    (setup.folder / "results/smoke/figures/fig03.png").unlink()
-
-
 def forced(setup: Setup) -> None:
     setup.arguments = ["--forcerun", "evaluate", "--"]
 
 
-CHANGES: dict[str, Callable[[Setup], None]] = {
-    "nothing": nothing,
-    "one depth: `cnn_narrow_depth` has 4 for 5": depth,
-    "the greatest depth of `cnn_depth`: 6 for 5": greatest_depth,
+CHANGES: dict[str, Change] = {
+    "nothing": each(),
+    "one depth: `cnn_narrow_depth` has 4 for 5": axes("cnn_narrow_depth", depth=[3, 4]),
+    "the greatest depth of `cnn_depth`: 6 for 5": axes("cnn_depth", depth=[1, 3, 6]),
     "values of two axes exchanged: `cnn_channels` has depths 3, 8 and widths 3, 5 for 3, 5 and "
     "3, 8": exchanged,
-    "two values of an axis in another order: kernels 9, 5": kernels(9, 5),
-    "a cell more: kernels 5, 9, 7": kernels(5, 9, 7),
-    "a cell less: kernel 5": kernels(5),
+    "two values of an axis in another order: kernels 9, 5": axes("cnn_kernel", kernel=[9, 5]),
+    "a cell more: kernels 5, 9, 7": more_kernels,
+    "a cell less: kernel 5": axes("cnn_kernel", kernel=[5]),
     "`replicates` of `cnn_kernel`": replicates,
     "back to an earlier configuration": there_and_back,
     "another run of the same cells (`run: mine`)": another_run,
-    "another run that shares 2 of its 3 cells": shared,
-    "the grid of rho (`probes.rho`)": key("probes.rho", [0, 0.25, 1]),
-    "a probe (`probes.patterns`)": key("probes.patterns", ["flat", "noise"]),
+    "another run that shares 2 of its 3 cells": each(another_run, more_kernels, kernels_alone),
+    "the grid of rho (`probes.rho`)": key("probes", rho=[0, 0.25, 1]),
+    "a probe (`probes.patterns`)": key("probes", patterns=["flat", "noise"]),
     "how many images are classified (`probes.classifier_test_per_class`)": key(
-        "probes.classifier_test_per_class", 6
+        "probes", classifier_test_per_class=6
     ),
-    "a plot style (`figures.dpi`)": key("figures.dpi", 90),
+    "a plot style (`figures.dpi`)": key("figures", dpi=90),
     "the function that draws `fig03`": fig03,
-    "a function that `fig09` and `fig26` share": shared_function,
-    "the house style, `idpipe.mplstyle`": house_style,
+    "a function that `fig09` and `fig26` share": edit(
+        FIGURE, '"filter size", found.setting', '"size of the filter", found.setting'
+    ),
+    "the house style, `idpipe.mplstyle`": edit(
+        "src/idpipe/figures/idpipe.mplstyle", "font.size: 7\n", "font.size: 8\n"
+    ),
     "the date of every source, as by `touch` or `git checkout`": dates,
     "a comment in the engine, in a rule and in a figure's function": comments,
     "other code of training or evaluation": other_code,
-    "`ENGINE_VERSION` raised": engine_version,
+    "`ENGINE_VERSION` raised": edit(
+        "src/idpipe/cells.py", "\nENGINE_VERSION = 1\n", "\nENGINE_VERSION = 2\n"
+    ),
     "`.snakemake` deleted": no_memory,
-    "a plot style, after `.snakemake` was deleted": style_without_memory,
+    "a plot style, after `.snakemake` was deleted": each(no_memory, key("figures", dpi=90)),
     "the folder of a cell deleted, that of `fcn_residual`": no_cell,
-    "the folder of that cell deleted, and a picture of `fig41`": neither_cell_nor_figure,
-    "a picture of `fig03` deleted": no_picture,
+    "the folder of that cell deleted, and a picture of `fig41`": each(
+        no_cell, without("results/smoke/figures/fig41.png")
+    ),
+    "a picture of `fig03` deleted": without("results/smoke/figures/fig03.png"),
     "`--forcerun evaluate` asked for": forced,
 }
 
@@ -296,13 +261,10 @@ def test_the_preset_itself_has_nothing_to_do_here(setup):
     assert "Nothing to be done" in result.stdout + result.stderr
 
 
-def contents(folder: Path, pattern: str) -> dict[str, tuple[str, int]]:
+def contents(folder: Path, pattern: str) -> dict[str, tuple[bytes, int]]:
     """Hash and date of every file that matches."""
     return {
-        str(path.relative_to(folder)): (
-            hashlib.sha256(path.read_bytes()).hexdigest(),
-            path.stat().st_mtime_ns,
-        )
+        str(path.relative_to(folder)): (sha256(path.read_bytes()).digest(), path.stat().st_mtime_ns)
         for path in folder.glob(pattern)
     }
 
@@ -316,7 +278,7 @@ def test_a_changed_depth_leaves_all_other_cells_untouched_there_and_back(setup):
     before, drawn = contents(setup.folder, cells), contents(setup.folder, pictures)
     assert len(before) == 56 * 4
     earlier = copy.deepcopy(setup.settings)
-    setup.axis("fcn_residual", "net.depth", [4])
+    residual(setup)
     assert ran(counted(setup.run())) == [1, 1, 0, 0, 1, {"fig41"}]
     after = contents(setup.folder, cells)
     new = differing(before, after)
