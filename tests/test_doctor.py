@@ -1,22 +1,22 @@
 """`idpipe doctor` on this machine, and on machines where something is amiss."""
 
-import functools
-import http.server
 import os
 import shlex
+import socket
 import sys
-import threading
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import yaml
 from disks import mounted
+from PIL import Image
+from torchvision import datasets
 
 from idpipe import doctor, project
 from idpipe.cli import main
 from idpipe.doctor import Finding
+from idpipe.sources.torchvision_sets import OFFICIAL_MNIST
 
 CONFIG = {
     "run": "tiny",
@@ -137,32 +137,11 @@ class TestMachine:
         assert before.endswith("takes about 1.1") and after.endswith("takes about 0.5")
 
 
-@pytest.fixture
-def served(tmp_path_factory) -> Iterator[tuple[Path, str]]:
-    """A folder and the address it is served at."""
-    folder = tmp_path_factory.mktemp("served")
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    handler = functools.partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        yield folder, f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
-
-
 class TestImages:
     @pytest.fixture(autouse=True)
-    def mirrors(self, served, monkeypatch):
+    def mirrors(self, server, no_proxy, monkeypatch):
         """MNIST is served, Fashion-MNIST is away, CIFAR-10's server cannot be reached."""
-        from torchvision import datasets
-
-        there, address = served
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        there, address = server
         (there / datasets.MNIST.resources[0][0].rpartition("/")[2]).write_text("packed")
         monkeypatch.setattr(datasets.MNIST, "mirrors", ["http://127.0.0.1:1/", address])
         monkeypatch.setattr(datasets.FashionMNIST, "mirrors", [f"{address}nowhere/"])
@@ -183,8 +162,6 @@ class TestImages:
         assert [told[name].mark for name in STOCK] == ["ok", "FAIL", "note"]
 
     def test_found_where_torchvision_puts_them(self, folder, monkeypatch):
-        from idpipe.sources.torchvision_sets import OFFICIAL_MNIST
-
         raw = folder / "elsewhere/FashionMNIST/raw"
         raw.mkdir(parents=True)
         for name in OFFICIAL_MNIST:
@@ -198,10 +175,6 @@ class TestImages:
         assert self.ask()["cifar10"].line().endswith("prepared in results/data/cifar10")
 
     def test_a_silent_server_is_given_up(self, folder, monkeypatch):
-        import socket
-
-        from torchvision import datasets
-
         monkeypatch.setattr(doctor, "NETWORK_SECONDS", 0.2)
         with socket.create_server(("127.0.0.1", 0)) as silent:
             address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
@@ -209,8 +182,6 @@ class TestImages:
             assert "timed out" in self.ask()["cifar10"].found
 
     def test_images_of_the_user(self, folder):
-        from PIL import Image
-
         (folder / "mine").mkdir()
         Image.new("L", (30, 30), 100).save(folder / "mine/one.png")
         told = found("data.source=image_folder", "data.folder=mine")

@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from snakemake_runs import REPOSITORY
-from test_data import IDX, cifar, no_proxy, pack, prepared, server, write_idx
+from test_data import IDX, cifar, pack, prepared, write_idx
+from torchvision import datasets
 
 from idpipe import jobs, store
 from idpipe.config import load
 from idpipe.errors import ConfigError, DataError, StoreError
 
-__all__ = ["cifar", "no_proxy", "server"]  # fixtures
+__all__ = ["cifar"]  # a fixture
 
 CODE = sorted((REPOSITORY / "src").rglob("*.py")) + sorted((REPOSITORY / "workflow").rglob("*.py"))
 
@@ -86,8 +87,6 @@ def test_arrays_of_objects_are_refused_and_run_nothing(tmp_path):
 
 
 def test_a_cifar_batch_that_runs_code_is_refused(cifar, tmp_path, monkeypatch):
-    from torchvision import datasets
-
     trap = tmp_path / "ran"
     path = cifar / "data_batch_1"
     path.write_bytes(pickle.dumps({"data": Trap(trap), "labels": []}))
@@ -103,8 +102,6 @@ def test_a_cifar_batch_that_runs_code_is_refused(cifar, tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("no_proxy")
 def test_a_corrupt_archive_is_refused_and_a_sound_one_then_taken(server, tmp_path, monkeypatch):
-    from torchvision import datasets
-
     served, address = server
     raw = write_idx(tmp_path / "origin")
     packed = [Path(shutil.copy(pack(raw, name), served)) for name in IDX]
@@ -156,8 +153,6 @@ def filters(request, monkeypatch):
 @pytest.mark.usefixtures("no_proxy", "filters")
 def test_an_archive_cannot_write_outside_its_folder(members, server, cifar, tmp_path, monkeypatch):
     """Even one whose checksum is the one expected."""
-    from torchvision import datasets
-
     served, address = server
     archive = served / "cifar-10-python.tar.gz"
     with tarfile.open(archive, "w:gz") as packed:
@@ -180,8 +175,6 @@ def test_an_archive_cannot_write_outside_its_folder(members, server, cifar, tmp_
 
 @pytest.mark.usefixtures("no_proxy")
 def test_an_archive_of_another_checksum_is_not_unpacked(server, cifar, tmp_path, monkeypatch):
-    from torchvision import datasets
-
     served, address = server
     archive = served / "cifar-10-python.tar.gz"
     with tarfile.open(archive, "w:gz") as packed:

@@ -126,8 +126,3 @@ def test_a_signal_reaches_the_script_through_its_shell(number):
             assert parent.returncode == 0
         finally:
             parent.kill()
-
-
-def test_slurm_is_loaded_without_torch():
-    line = "import sys, idpipe.slurm; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", line], check=True)
