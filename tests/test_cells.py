@@ -28,22 +28,17 @@ def some(**keys):
     return st.fixed_dictionaries({}, optional=keys)
 
 
+linear_or_not = st.sampled_from(["relu", "linear"])
+widths = st.integers(1, 64)
+kernels = st.integers(0, 14).map(lambda k: 2 * k + 1)
 nets = st.one_of(
     st.fixed_dictionaries(
         {"arch": st.just("cnn"), "depth": st.integers(2, 24)},
-        optional={
-            "width": st.integers(1, 64),
-            "kernel": st.integers(0, 14).map(lambda k: 2 * k + 1),
-            "bias": st.booleans(),
-        },
+        optional={"width": widths, "kernel": kernels, "bias": st.booleans()},
     ),
     st.fixed_dictionaries(
         {"arch": st.just("fcn"), "depth": st.integers(2, 12)},
-        optional={
-            "width": st.integers(1, 64),
-            "activation": st.sampled_from(["relu", "linear"]),
-            "bias": st.booleans(),
-        },
+        optional={"width": widths, "activation": linear_or_not, "bias": st.booleans()},
     ),
 )
 optimizers = st.one_of(
@@ -78,30 +73,16 @@ cell_settings = st.fixed_dictionaries(
 class TestIds:
     # Change these only together with ENGINE_VERSION, or with a cell's fields or their defaults:
     # results that users have stored lie under such names.
-    @pytest.mark.parametrize(
-        ("changes", "expected"),
-        [
-            ({}, "cnn-d05-c128-k5-default-sgd-8b74ea18"),
-            ({"net": {"arch": "fcn", "depth": 1}}, "fcn-d01-h2048-relu-default-sgd-56ad4ec7"),
-            (
-                {
-                    "net": {"arch": "fcn", "depth": 4, "width": 784, "residual": True},
-                    "init": "kaiming_normal",
-                    "optimizer": {"name": "adam"},
-                },
-                "fcn-d04-h784-res-kaiming_normal-adam-7e33869a",
-            ),
-            (
-                {
-                    "net": {"depth": 20, "kernel": 57, "bias": False, "activation": "linear"},
-                    "data": {"source": "cifar10", "examples": "all"},
-                },
-                "cnn-d20-c128-k57-linear-nobias-default-sgd-4dd08462",
-            ),
-        ],
-    )
-    def test_golden(self, changes, expected):
-        assert cell(**changes).cell_id == expected
+    def test_golden(self):
+        fcn = {"arch": "fcn", "depth": 1}
+        blocks = {"arch": "fcn", "depth": 4, "width": 784, "residual": True}
+        residual = {"net": blocks, "init": "kaiming_normal", "optimizer": {"name": "adam"}}
+        deep = {"depth": 20, "kernel": 57, "bias": False, "activation": "linear"}
+        every = {"net": deep, "data": {"source": "cifar10", "examples": "all"}}
+        assert cell().cell_id == "cnn-d05-c128-k5-default-sgd-8b74ea18"
+        assert cell(net=fcn).cell_id == "fcn-d01-h2048-relu-default-sgd-56ad4ec7"
+        assert cell(**residual).cell_id == "fcn-d04-h784-res-kaiming_normal-adam-7e33869a"
+        assert cell(**every).cell_id == "cnn-d20-c128-k57-linear-nobias-default-sgd-4dd08462"
 
     @quick
     @given(cell_settings, st.randoms(use_true_random=False))
@@ -268,17 +249,10 @@ class TestMemory:
         assert base.memory_bytes >= 4 * 4 * base.parameters
         assert cell(replicates=3).memory_bytes == 3 * base.memory_bytes
         assert cell(replicates=1, precision="float64").memory_bytes == 2 * base.memory_bytes
-        two = [{"label": 1}, {"label": 2}]
+        two = {"examples": [{"label": 1}, {"label": 2}]}
         everything = {"source": "mnist", "examples": "all"}
-        sizes = [
-            cell(replicates=1, **changes).memory_bytes
-            for changes in (
-                {},
-                {"data": {"examples": two}},
-                {"data": everything},
-                {"data": everything, "batch_size": 256},
-            )
-        ]
+        shown = [{}, {"data": two}, {"data": everything}, {"data": everything, "batch_size": 256}]
+        sizes = [cell(replicates=1, **changes).memory_bytes for changes in shown]
         assert sizes == sorted(set(sizes))
         assert sizes[2] > 2 * 4 * 60_000 * 28**2
 

@@ -27,23 +27,29 @@ SETTINGS = {
 }
 
 
+def made(settings: dict, say=print) -> Targets:
+    """A run, trained and evaluated."""
+    targets = Targets(load(settings))
+    for cell_id in targets.plan.cells:
+        jobs.run_cell(targets, cell_id, say)
+    return targets
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory) -> tuple[Targets, list[str]]:
     """A tiny run, trained and evaluated, and what it said."""
-    root = tmp_path_factory.mktemp("run")
-    targets = Targets(load({**SETTINGS, "results": str(root)}))
     said: list[str] = []
-    for cell_id in targets.plan.cells:
-        jobs.run_cell(targets, cell_id, said.append)
-    return targets, said
+    return made({**SETTINGS, "results": str(tmp_path_factory.mktemp("run"))}, said.append), said
 
 
-def collected(targets: Targets, out: Path) -> dict[str, pd.DataFrame]:
+def collected(targets: Targets, out: Path, **more: list[str]) -> dict[str, pd.DataFrame]:
+    """A run's tables, with layers of some cells more."""
     tables.collect(
         {name: [c.cell_id for c in cells] for name, cells in targets.plan.studies.items()},
         targets.layout.root / "cells",
         {cell_id: targets.evaluation(cell_id).name for cell_id in targets.plan.cells},
         out,
+        {name: targets.analysed(name) + more.get(name, []) for name in ANALYSIS_FILES},
     )
     return {table.name: pd.read_parquet(out / f"{table.name}.parquet") for table in tables.TABLES}
 
@@ -54,11 +60,9 @@ def test_a_cell_folder_holds_the_spec_the_weights_and_the_status(done):
         folder = targets.layout.cell(cell_id)
         assert cell_from_json((folder / "cell.json").read_text()) == cell
         params = jobs.read_params(folder)
-        expected = engine.train(
-            cell, training_images(cell.data, targets.layout.source("digits"), cell.replicates)
-        )
-        for name, value in expected.params.items():
-            assert torch.equal(params[name], value)
+        source = targets.layout.source("digits")
+        expected = engine.train(cell, training_images(cell.data, source, cell.replicates))
+        torch.testing.assert_close(params, expected.params, rtol=0, atol=0)
         status = json.loads((folder / "status.json").read_text())
         assert [r["replicate"] for r in status["replicates"]] == [0, 1]
         for told, outcome in zip(status["replicates"], expected.outcomes, strict=True):
@@ -148,10 +152,8 @@ def test_a_damaged_cell_is_an_error_that_names_it(done, tmp_path, name, damage):
 
 def test_truncated_weights_are_an_error_that_names_them(done, tmp_path):
     targets, _ = done
-    folder = targets.layout.cell(next(iter(targets.plan.cells)))
-    (tmp_path / "weights.safetensors").write_bytes(
-        (folder / "weights.safetensors").read_bytes()[:-7]
-    )
+    weights = targets.layout.cell(next(iter(targets.plan.cells))) / "weights.safetensors"
+    (tmp_path / weights.name).write_bytes(weights.read_bytes()[:-7])
     with pytest.raises(StoreError, match=r"weights.safetensors"):
         jobs.read_params(tmp_path)
 
@@ -167,20 +169,9 @@ def test_a_cell_in_the_wrong_folder_is_refused(done, tmp_path):
 
 
 def test_a_diverged_replicate_is_stored_and_told(tmp_path):
-    settings = {
-        **SETTINGS,
-        "results": str(tmp_path),
-        "defaults": {
-            "replicates": 1,
-            "max_steps": 200,
-            "optimizer": {"lr": 100},
-            "failure": {"policy": "keep"},
-        },
-        "studies": {"a": {"base": {"net": {"arch": "cnn", "width": 3, "depth": 2}}}},
-    }
-    targets = Targets(load(settings))
-    cell_id = next(iter(targets.plan.cells))
-    jobs.run_cell(targets, cell_id, lambda line: None)
+    training = {"max_steps": 200, "optimizer": {"lr": 100}, "failure": {"policy": "keep"}}
+    changes = {"defaults": {"replicates": 1, **training}, "results": str(tmp_path)}
+    targets = made({**SETTINGS, "studies": {"b": SETTINGS["studies"]["b"]}, **changes})
     found = collected(targets, tmp_path / "tables")
     assert found["cells"]["status"].tolist() == ["diverged"]
     assert found["cells"]["mse"].isna().all()
@@ -206,6 +197,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
 
 # --- layers ----------------------------------------------------------------------------------
 
+CLASSIFIER = {"classifier_train_per_class": 4, "classifier_test_per_class": 3}
 LAYERED = {
     "run": "layered",
     "defaults": {"replicates": 2, "max_steps": 40},
@@ -214,23 +206,14 @@ LAYERED = {
         "cnn_channels": {"base": {"net": {"arch": "cnn", "width": 4, "depth": 2}}},
         "another": {"base": {"net": {"arch": "cnn", "width": 5, "depth": 2}}},
     },
-    "probes": {
-        "rho": [0],
-        "n_per_rho": 1,
-        "sizes": [7],
-        "classifier_train_per_class": 4,
-        "classifier_test_per_class": 3,
-    },
+    "probes": {"rho": [0], "n_per_rho": 1, "sizes": [7], **CLASSIFIER},
 }
 
 
 @pytest.fixture(scope="module")
 def layered(tmp_path_factory) -> Targets:
     """A tiny run with studies whose figures look at layers, and one whose do not."""
-    targets = Targets(load({**LAYERED, "results": str(tmp_path_factory.mktemp("layered"))}))
-    for cell_id in targets.plan.cells:
-        jobs.run_cell(targets, cell_id, lambda line: None)
-    return targets
+    return made({**LAYERED, "results": str(tmp_path_factory.mktemp("layered"))})
 
 
 def test_layers_are_looked_at_where_a_figure_asks_for_it(layered):
@@ -256,15 +239,7 @@ def test_no_initial_weights_are_drawn_to_classify_by_trained_ones(layered, tmp_p
 
 
 def test_the_table_of_layers_holds_what_was_asked_for(layered, tmp_path):
-    analysed = {name: layered.analysed(name) for name in ANALYSIS_FILES}
-    tables.collect(
-        {name: [c.cell_id for c in cells] for name, cells in layered.plan.studies.items()},
-        layered.layout.root / "cells",
-        {cell_id: layered.evaluation(cell_id).name for cell_id in layered.plan.cells},
-        tmp_path,
-        analysed,
-    )
-    frame = pd.read_parquet(tmp_path / "layers.parquet")
+    frame = collected(layered, tmp_path)["layers"]
     for column in tables.LAYERS.columns:
         assert str(frame[column.name].dtype) == column.type, column.name
     assert not frame.duplicated(["cell_id", "replicate", "layer", "state", "quantity"]).any()
