@@ -19,10 +19,9 @@ def pairs():
 def test_pearson_is_corrcoef(pairs):
     ours = correlation(pairs[0], pairs[1], "pearson")
     assert ours.shape == (3, 4)
-    for i in range(3):
-        for j in range(4):
-            theirs = np.corrcoef(pairs[0, i, j].ravel(), pairs[1, i, j].ravel())[0, 1]
-            assert ours[i, j] == pytest.approx(theirs, abs=1e-7)
+    for place in np.ndindex(3, 4):
+        theirs = np.corrcoef(pairs[0][place].ravel(), pairs[1][place].ravel())[0, 1]
+        assert ours[place] == pytest.approx(theirs, abs=1e-7)
 
 
 def test_cosine_is_the_angle(pairs):
