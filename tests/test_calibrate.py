@@ -31,14 +31,8 @@ def test_prices_are_recovered_from_the_times_they_make():
     for cell in shapes:
         expected = costs.step_seconds(cell, TRUE)
         assert costs.step_seconds(cell, found) == pytest.approx(expected, rel=1e-3)
-    for kind in (
-        "step",
-        "convolution 8",
-        "convolution 24",
-        "convolution 128",
-        "transform",
-        "byte 128",
-    ):
+    wide = [f"convolution {channels}" for channels in (8, 24, 128)]
+    for kind in ("step", "transform", "byte 128", *wide):
         assert found.of[kind] == pytest.approx(TRUE.of[kind], rel=0.05)
 
 

@@ -281,9 +281,8 @@ def test_good():
 
 def test_numbers_that_yaml_reads_as_text_are_numbers(tmp_path):
     path = tmp_path / "config.yaml"
-    path.write_text(
-        "run: x\nstudies: {a: {base: {net: {arch: cnn, depth: 1}, optimizer: {lr: 1e-4}}}}\n"
-    )
+    base = "{net: {arch: cnn, depth: 1}, optimizer: {lr: 1e-4}}"
+    path.write_text(f"run: x\nstudies: {{a: {{base: {base}}}}}\n")
     (cell,) = load(read([path])).cells.values()
     assert cell.optimizer.lr == 1e-4
 
@@ -298,11 +297,8 @@ def test_every_problem_is_told_at_once():
     config = changed("probes/rho", [2])
     config["run"] = "a b"
     config["figures"] = {"dpi": 1}
-    assert [problem.partition(" = ")[0] for problem in problems(config)] == [
-        "run",
-        "probes.rho[0]",
-        "figures.dpi",
-    ]
+    told = [problem.partition(" = ")[0] for problem in problems(config)]
+    assert told == ["run", "probes.rho[0]", "figures.dpi"]
 
 
 JUNK = [

@@ -76,10 +76,8 @@ def test_equal_values_in_other_combinations_are_no_equal_networks():
 
 def test_what_architectures_share_is_said_once():
     def cells(steps: int, cnn: int, fcn: int) -> list:
-        nets = [
-            {"arch": "fcn", "depth": 2, "width": fcn},
-            {"arch": "cnn", "depth": 3, "width": cnn},
-        ]
+        nets = [{"arch": "fcn", "depth": 2}, {"arch": "cnn", "depth": 3}]
+        nets = [{**net, "width": width} for net, width in zip(nets, (fcn, cnn), strict=True)]
         return plan({"net": nets}, {"max_steps": steps}).studies["cnn_depth"]
 
     assert of_study(cells(7, 3, 16), cells(9, 128, 2048)) == [
@@ -91,9 +89,8 @@ def test_what_architectures_share_is_said_once():
 
 
 def test_a_study_that_the_paper_has_not():
-    assert of_study(plan(DEPTHS).studies["cnn_depth"], None) == [
-        "the paper's preset has no such study"
-    ]
+    said = ["the paper's preset has no such study"]
+    assert of_study(plan(DEPTHS).studies["cnn_depth"], None) == said
 
 
 def test_probes_are_compared_where_the_figure_shows_them():
@@ -108,10 +105,8 @@ def test_probes_are_compared_where_the_figure_shows_them():
     ]
     assert "input sizes 7 added" in of_probes(FIGURES["fig06"], ours, paper)[0]
     assert of_probes(FIGURES["fig16"], ours, paper) == of_probes(FIGURES["fig03"], ours, paper)
-    assert (
-        of_probes(FIGURES["fig05"], ours, paper) == of_probes(FIGURES["fig19"], ours, paper) == []
-    )
-    assert of_probes(FIGURES["table1"], ours, paper) == []
+    for name in ("fig05", "fig19", "table1"):
+        assert of_probes(FIGURES[name], ours, paper) == []
 
 
 def test_only_what_a_figure_shows_of_a_study_counts():
@@ -124,24 +119,16 @@ def test_only_what_a_figure_shows_of_a_study_counts():
 
 
 def test_studies_that_differ_alike_are_told_together():
-    ours, paper = (
-        load(
-            {
-                "run": "r",
-                "defaults": {"max_steps": steps},
-                "studies": {
-                    f"fcn_{kind}_depth": {
-                        "base": {"net": {"arch": "fcn", "activation": kind}},
-                        "axes": {"net.depth": depths},
-                    }
-                    for kind, depths in grids.items()
-                },
+    def plan_of(steps: int) -> Plan:
+        studies = {
+            f"fcn_{kind}_depth": {
+                "base": {"net": {"arch": "fcn", "activation": kind}},
+                "axes": {"net.depth": depths},
             }
-        )
-        for steps, grids in (
-            (5, {"relu": [1, 2], "linear": [1, 3]}),
-            (9, {"relu": [1, 2], "linear": [1, 3]}),
-        )
-    )
+            for kind, depths in {"relu": [1, 2], "linear": [1, 3]}.items()
+        }
+        return load({"run": "r", "defaults": {"max_steps": steps}, "studies": studies})
+
+    ours, paper = plan_of(5), plan_of(9)
     assert of_figure(FIGURES["fig02"], ours, paper) == ["5 instead of 9 steps at most"]
     assert of_figure(FIGURES["fig02"], paper, paper) == []

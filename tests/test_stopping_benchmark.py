@@ -23,15 +23,9 @@ VALUES = (0.1, 0.01, 1e-9)
 
 @pytest.fixture(scope="module")
 def cell() -> Cell:
-    return Cell.model_validate(
-        {
-            "net": {"arch": "cnn", "depth": 2, "width": 4, "kernel": 3},
-            "replicates": 3,
-            "stop_mse": 0.01,
-            "report_every": 10,
-            "precision": "float64",
-        }
-    )
+    net = {"arch": "cnn", "depth": 2, "width": 4, "kernel": 3}
+    settings = {"replicates": 3, "stop_mse": 0.01, "report_every": 10, "precision": "float64"}
+    return Cell.model_validate({"net": net, **settings})
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +56,7 @@ class TestKept:
             moment = kept.moments[value, outcome.replicate]
             assert outcome.status == engine.CONVERGED
             assert moment.step == outcome.steps > 0
-            for name, own in outcome.params.items():
-                torch.testing.assert_close(moment.params[name], own, rtol=1e-9, atol=1e-12)
+            torch.testing.assert_close(moment.params, outcome.params, rtol=1e-9, atol=1e-12)
 
     def test_is_the_first_judged_step_below_the_value(self, kept, cell, images):
         for (value, _), moment in kept.moments.items():
