@@ -80,22 +80,20 @@ def test_a_refused_configuration_is_one_line(folder):
     assert "\n" not in refused.line()
 
 
+def distribution(folder: Path, name: str, version: str, *told: str) -> None:
+    """What an installed package says of itself."""
+    path = folder / f"{name}-{version}.dist-info"
+    path.mkdir()
+    lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *told]
+    (path / "METADATA").write_text("\n".join([*lines, ""]))
+
+
 class TestPackages:
     def test_another_version_and_a_missing_package_are_named(self, tmp_path, monkeypatch):
-        old = tmp_path / "pandas-2.0.dist-info"
-        old.mkdir()
-        (old / "METADATA").write_text("Metadata-Version: 2.1\nName: pandas\nVersion: 2.0\n")
-        ours = tmp_path / "idpipe-9.dist-info"
-        ours.mkdir()
-        needs = [
-            "pandas>=3,<4",
-            f"numpy>={version('numpy')}",
-            "no-such-package",
-            "none; extra=='x'",
-        ]
-        told = "".join(f"Requires-Dist: {need}\n" for need in needs)
-        head = "Metadata-Version: 2.1\nName: idpipe\nVersion: 9\nRequires-Python: >=3.99\n"
-        (ours / "METADATA").write_text(head + told)
+        needs = ["pandas>=3,<4", f"numpy>={version('numpy')}", "no-such-package"]
+        told = [f"Requires-Dist: {need}" for need in [*needs, "none; extra=='x'"]]
+        distribution(tmp_path, "pandas", "2.0")
+        distribution(tmp_path, "idpipe", "9", "Requires-Python: >=3.99", *told)
         monkeypatch.syspath_prepend(tmp_path)
         packages = doctor.packages()
         assert packages.found == "pandas 2.0, not <4,>=3; no-such-package is missing"
@@ -128,12 +126,11 @@ class TestMachine:
         assert "cannot be written (Read-only file system)" in read_only
 
     def test_cells_that_are_trained_need_no_more_room(self, folder):
-        before = found("studies.a.base.net.width=100000")["disk"].found
-        (cell,) = doctor.load(
-            doctor.read(["config.yaml"], ["studies.a.base.net.width=100000"])
-        ).cells
+        wide = "studies.a.base.net.width=100000"
+        before = found(wide)["disk"].found
+        (cell,) = doctor.load(doctor.read(["config.yaml"], [wide])).cells
         (folder / "results/cells" / cell).mkdir(parents=True)
-        after = found("studies.a.base.net.width=100000")["disk"].found
+        after = found(wide)["disk"].found
         assert before.endswith("takes about 1.1") and after.endswith("takes about 0.5")
 
 
@@ -212,12 +209,8 @@ class TestSlurm:
 
     def test_no_plugin(self, tmp_path, monkeypatch):
         self.command(tmp_path, "echo gpu", monkeypatch)
-        ours = tmp_path / "idpipe-9.dist-info"
-        ours.mkdir()
-        name = "snakemake-executor-plugin-slurm"
-        needs = f"Requires-Dist: {name}>=999; extra == 'slurm'\n"
-        head = "Metadata-Version: 2.1\nName: idpipe\nVersion: 9\n"
-        (ours / "METADATA").write_text(head + needs)
+        needs = "snakemake-executor-plugin-slurm>=999; extra == 'slurm'"
+        distribution(tmp_path, "idpipe", "9", f"Requires-Dist: {needs}")
         monkeypatch.syspath_prepend(tmp_path)
         assert doctor.slurm().mark == "note"
         assert "pip install 'idpipe[slurm]'" in doctor.slurm().line()

@@ -83,7 +83,7 @@ def test_every_number_stands_at_its_own_probe_and_replicate():
         for k in range(3)
     }
     for row in table[table["size"] == SIZE].itertuples():
-        alone = {name: value[row.replicate : row.replicate + 1] for name, value in params.items()}
+        alone = {name: value[[row.replicate]] for name, value in params.items()}
         image = inputs[row.probe]
         output = nets.forward(cell.net, alone, torch.tensor(image)[None, None])[0, 0].numpy()
         reference = image if row.reference == "identity" else probes.train[0, 0]

@@ -59,7 +59,7 @@ def folder(made, tmp_path, monkeypatch) -> Path:
 
 
 def write(name: str, content: dict) -> None:
-    Path(name).parent.mkdir(exist_ok=True)
+    fresh(name)
     Path(name).write_text(yaml.safe_dump(content))
 
 
@@ -222,17 +222,14 @@ def test_the_lock_of_a_killed_run_is_cleared():
     assert begin() == "None\n"
 
 
-def test_a_lock_is_left_where_another_run_or_machine_may_hold_it():
-    path = killed("elsewhere")
+@pytest.mark.parametrize("machine", ["elsewhere", None])
+def test_a_lock_is_left_where_another_machine_or_no_run_of_ours_may_hold_it(machine):
+    lock = Path(".snakemake/locks/0.output.lock")
+    fresh(str(lock))
+    path = killed(machine) if machine else lock
     assert begin() == "None\n"
-    assert path.exists() and Path(".snakemake/locks/0.output.lock").exists()
-    assert runs.find().alive == ["elsewhere-99999999"]
-
-
-def test_a_lock_that_no_run_of_ours_left_is_left():
-    fresh(".snakemake/locks/0.output.lock")
-    assert begin() == "None\n"
-    assert Path(".snakemake/locks/0.output.lock").exists()
+    assert path.exists() and lock.exists()
+    assert runs.find().alive == (["elsewhere-99999999"] if machine else [])
 
 
 def test_configured_says_what_it_read():

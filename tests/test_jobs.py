@@ -178,23 +178,6 @@ def test_a_diverged_replicate_is_stored_and_told(tmp_path):
     assert found["metrics"]["correlation"].isna().all()
 
 
-# --- writing ---------------------------------------------------------------------------------
-
-
-def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
-    path = tmp_path / "result"
-    store.write_bytes(path, b"old")
-
-    def fail(stream):
-        stream.write(b"half")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        store.write(path, fail)
-    assert path.read_bytes() == b"old"
-    assert [p.name for p in tmp_path.iterdir()] == ["result"]
-
-
 # --- layers ----------------------------------------------------------------------------------
 
 CLASSIFIER = {"classifier_train_per_class": 4, "classifier_test_per_class": 3}

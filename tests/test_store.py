@@ -70,6 +70,20 @@ def test_a_file_is_hidden_while_written_and_then_as_open_as_any_other(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
+    path = tmp_path / "result"
+    store.write_bytes(path, b"old")
+
+    def fail(stream):
+        stream.write(b"half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        store.write(path, fail)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_json_is_read_back_a_line_for_each_key_and_never_holds_nan(tmp_path):
     path, content = tmp_path / "status.json", {"steps": 3, "restarts": [0, 1]}
     store.write_json(path, content)
