@@ -8,18 +8,11 @@ import torch
 from idpipe import calibrate, costs, devices
 from idpipe.costs import KINDS, Prices
 
+CONVOLUTION = {3: 1e-10, 8: 5e-11, 24: 2e-11, 128: 8e-12, 1024: 6e-12}
 TRUE = Prices(
     {
-        "step": 4e-4,
-        "layer": 1e-4,
-        "byte 16": 2e-11,
-        "byte 128": 8e-11,
-        "dense": 1e-11,
-        "convolution 3": 1e-10,
-        "convolution 8": 5e-11,
-        "convolution 24": 2e-11,
-        "convolution 128": 8e-12,
-        "convolution 1024": 6e-12,
+        **{"step": 4e-4, "layer": 1e-4, "byte 16": 2e-11, "byte 128": 8e-11, "dense": 1e-11},
+        **{f"convolution {channels}": price for channels, price in CONVOLUTION.items()},
         "transform": 1e-10,
     }
 )

@@ -110,40 +110,19 @@ class TestIds:
 
     def test_every_changed_value_changes_the_id(self):
         others = {
-            "data.source": "mnist",
-            "data.examples": [{"label": 7}, {"label": 8}],
-            "data.vary": True,
-            "data.size": 14,
-            "data.mean": [0.5],
-            "data.std": [0.5],
-            "net.depth": 6,
-            "net.width": 129,
-            "net.kernel": 7,
-            "net.activation": "linear",
-            "net.bias": False,
-            "train_layers": "bottom",
-            "init": "printed",
-            "bias_init": "zeros",
-            "optimizer.lr": 0.1,
-            "optimizer.momentum": 0.5,
-            "optimizer.nesterov": True,
-            "optimizer.weight_decay": 0.1,
-            "schedule.factor": 0.1,
-            "schedule.milestones": [0.3, 0.6],
-            "loss": "half_sum",
-            "batch_size": 64,
-            "max_steps": 1,
-            "stop_mse": 0.1,
-            "report_every": 1,
-            "precision": "tf32",
-            "replicates": 4,
-            "seed": 1,
-            "failure.policy": "keep",
-            "failure.max_restarts": 1,
+            **{"train_layers": "bottom", "init": "printed", "bias_init": "zeros"},
+            **{"loss": "half_sum", "batch_size": 64, "max_steps": 1, "stop_mse": 0.1},
+            **{"report_every": 1, "precision": "tf32", "replicates": 4, "seed": 1},
+            "data": {"source": "mnist", "vary": True, "size": 14, "mean": [0.5], "std": [0.5]},
+            "net": {"depth": 6, "width": 129, "kernel": 7, "activation": "linear", "bias": False},
+            "optimizer": {"lr": 0.1, "momentum": 0.5, "nesterov": True, "weight_decay": 0.1},
+            "schedule": {"factor": 0.1, "milestones": [0.3, 0.6]},
+            "failure": {"policy": "keep", "max_restarts": 1},
         }
+        others["data"]["examples"] = [{"label": 7}, {"label": 8}]
         kinds_of_things = {"net.arch", "optimizer.name", "data.digest", "data.channels"}
-        assert set(others) | kinds_of_things == set(_leaves(cell().model_dump()))
-        changed = [nested(path, value) for path, value in others.items()]
+        assert {*leaves(others)} | kinds_of_things == {*leaves(cell().model_dump())}
+        changed = [nested(path, value) for path, value in leaves(others).items()]
         changed += [nested("data.examples", [{"label": 3}]), nested("data.examples", "all")]
         changed += [nested("data.examples", [{"label": 7, "index": 1}])]
         changed += [nested("data.examples", [{"label": 8}, {"label": 7}])]
@@ -207,12 +186,12 @@ class TestIds:
 CNN_5 = {"arch": "cnn", "depth": 5}
 
 
-def _leaves(content, above=""):
+def leaves(content, above=""):
+    found = {}
     for key, value in content.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{above}{key}.")
-        else:
-            yield above + key
+        deeper = isinstance(value, dict)
+        found |= leaves(value, f"{above}{key}.") if deeper else {above + key: value}
+    return found
 
 
 class TestParameters:

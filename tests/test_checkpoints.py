@@ -102,15 +102,10 @@ def train_to(step: int, checkpoint: Checkpoint, cell: Cell, images: np.ndarray, 
 def bits(trained: Trained) -> dict[str, object]:
     """Everything a training came to; NaN equals NaN of the same bits only."""
     found: dict[str, object] = {"formulations": trained.formulations}
-    for number, attempt in enumerate(trained.attempts):
-        found[f"attempt {number}"] = (
-            attempt.replicate,
-            attempt.restart,
-            attempt.status,
-            attempt.steps,
-            np.float64(attempt.mse).tobytes(),
-        )
-        for name, value in attempt.params.items():
+    for number, one in enumerate(trained.attempts):
+        mse = np.float64(one.mse).tobytes()
+        found[f"attempt {number}"] = (one.replicate, one.restart, one.status, one.steps, mse)
+        for name, value in one.params.items():
             found[f"{name} of {number}"] = (value.dtype, value.shape, value.numpy().tobytes())
     for column in dataclasses.fields(trained.history):
         values = getattr(trained.history, column.name)

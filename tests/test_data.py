@@ -29,12 +29,8 @@ from idpipe.errors import DataError
 from idpipe.pixels import resize, standardize, unstandardize
 from idpipe.sources import torchvision_sets
 
-IDX = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
+KINDS_OF_IDX = ("images-idx3-ubyte", "labels-idx1-ubyte")
+IDX = [f"{part}-{kind}" for part in ("train", "t10k") for kind in KINDS_OF_IDX]
 
 
 def prepared(out: Path, source: str, root: Path, **settings: Any) -> Path:

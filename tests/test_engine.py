@@ -1,6 +1,7 @@
 """Training against plain torch loops and closed forms."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -54,14 +55,8 @@ def sevens(count: int) -> dict:
 def make_cell(net: str | dict = "cnn", **settings) -> Cell:
     """A small cell that never stops early."""
     spec = NETS[net] if isinstance(net, str) else net
-    usual = {
-        "data": {"size": SIZE},
-        "max_steps": 50,
-        "stop_mse": 0,
-        "report_every": 10,
-        "replicates": 3,
-        "failure": {"policy": "keep"},
-    }
+    usual = {"data": {"size": SIZE}, "max_steps": 50, "stop_mse": 0, "report_every": 10}
+    usual |= {"replicates": 3, "failure": {"policy": "keep"}}
     return Cell.model_validate({"net": spec, **usual, **settings})
 
 
@@ -114,6 +109,7 @@ def plain_loop(
     replicate: int,
     precision: torch.dtype | None = None,
     rounded: int | None = None,
+    rows: Callable[[int], torch.Tensor] | None = None,
     **more: float,
 ) -> nn.Module:
     """What people would write: one network, torch.optim, the paper's schedule by hand.
@@ -121,6 +117,7 @@ def plain_loop(
     Args:
         precision: to compute in; the cell's by default.
         rounded: seed of an error of single precision that the initial weights are off by.
+        rows: which images a step shows; all by default.
         more: settings of the optimizer that are not PyTorch's own.
     """
     precision = precision or nets.DTYPES[cell.precision]
@@ -137,9 +134,9 @@ def plain_loop(
     for step in range(cell.max_steps):
         decays = sum(step >= cell.max_steps * share for share in (0.3, 0.6, 0.8))
         updater.param_groups[0]["lr"] = base * 0.2**decays
-        loss = nn.functional.mse_loss(net(x), x)
+        shown = x if rows is None else x[rows(step)]
         updater.zero_grad()
-        loss.backward()
+        nn.functional.mse_loss(net(shown), shown).backward()
         updater.step()
     return net
 
@@ -230,20 +227,17 @@ def test_minibatches_are_those_of_a_plain_loop_over_permutations():
     settings = {"batch_size": 4, "max_steps": 7, "precision": "float64", "replicates": 1}
     cell, images = make_cell("fcn_relu", data=sevens(10), **settings), picture(number=10)
     trained = engine.train(cell, images)
-    net, x = plain_net(cell, 0), torch.tensor(images[0]).double()
-    updater = OPTIMIZERS["sgd"](net.parameters())
     seen: list[int] = []
-    for step in range(7):
-        rows = Minibatches(cell, 10, 0).rows([0], step)[0]
+
+    def rows(step: int) -> torch.Tensor:
+        found = Minibatches(cell, 10, 0).rows([0], step)[0]
         if step % 2 == 0:
-            seen = []
-        assert not set(seen) & set(rows.tolist()), "an epoch showed an image twice"
-        seen += rows.tolist()
-        decays = sum(step >= 7 * share for share in (0.3, 0.6, 0.8))
-        updater.param_groups[0]["lr"] = 0.01 * 0.2**decays
-        updater.zero_grad()
-        nn.functional.mse_loss(net(x[rows]), x[rows]).backward()
-        updater.step()
+            seen.clear()
+        assert not set(seen) & set(found.tolist()), "an epoch showed an image twice"
+        seen.extend(found.tolist())
+        return found
+
+    net, x = plain_loop(cell, images, 0, rows=rows), torch.tensor(images[0]).double()
     ours, theirs = flat(trained.outcomes[0].params.values()), flat(net.parameters())
     np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
     # The MSE reported is that of all ten images, not of the last batch.

@@ -29,7 +29,10 @@ from idpipe.studies import Locator, Study
         (Annotated[str | None, Says("a name")], "a name"),
         (dict[str, int], "a mapping (`key: value` lines)"),
         (Net, "a mapping with keys among arch, depth, width, activation, residual, bias, kernel"),
-        (explain.annotation_of(CNN.model_fields["kernel"]), "an odd whole number from 1 to 999,999,999"),
+        (
+            explain.annotation_of(CNN.model_fields["kernel"]),
+            "an odd whole number from 1 to 999,999,999",
+        ),
     ],
 )
 def test_allowed(annotation, words):
@@ -128,7 +131,10 @@ class TestParts:
     )
     def test_what_some_cell_can_have_is_left_to_the_cells(self, part):
         assert explain.explain_part(part, {"net": {"arch": "fcn"}}) == []
-        assert explain.explain_part(part, {"net": {"arch": "cnn"}, "optimizer": {"name": "adam"}}) == []
+        assert (
+            explain.explain_part(part, {"net": {"arch": "cnn"}, "optimizer": {"name": "adam"}})
+            == []
+        )
 
     @pytest.mark.parametrize(
         ("part", "message"),

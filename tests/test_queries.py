@@ -30,22 +30,16 @@ SETUP, *PARTS = SECTIONS["Five questions"].split("\n### ")
 QUESTIONS = {part.splitlines()[0]: part for part in PARTS}
 SQL_TYPES = {"str": "VARCHAR", "int64": "BIGINT", "float64": "DOUBLE", "bool": "BOOLEAN"}
 
+AGAIN = {"policy": "fresh_seed", "max_restarts": 1}
+DENSE = {"net": {"arch": "fcn", "width": 16}}
 NARROW = {"net": {"arch": "cnn", "width": 3}}
 HOPELESS = {"base": {"net": {"arch": "cnn", "width": 3, "depth": 2}, "optimizer": {"lr": 1e6}}}
 DYING = {"base": {"net": {"arch": "cnn", "width": 1}}, "axes": {"net.depth": [4, 9]}}
 SETTINGS = {
     "run": "laptop",
-    "defaults": {
-        "replicates": 3,
-        "max_steps": 60,
-        "stop_mse": 0.3,
-        "failure": {"policy": "fresh_seed", "max_restarts": 1},
-    },
+    "defaults": {"replicates": 3, "max_steps": 60, "stop_mse": 0.3, "failure": AGAIN},
     "studies": {
-        "fcn_relu_depth": {
-            "base": {"net": {"arch": "fcn", "width": 16}},
-            "axes": {"net.depth": [1, 3]},
-        },
+        "fcn_relu_depth": {"base": DENSE, "axes": {"net.depth": [1, 3]}},
         "cnn_depth": {"base": NARROW, "axes": {"net.depth": [1, 2, 7]}},
         "fewer_seeds_depth": {"base": {**NARROW, "replicates": 1}, "axes": {"net.depth": [1, 3]}},
         "hopeless": HOPELESS,

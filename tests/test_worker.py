@@ -38,13 +38,9 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 def starter(folder: Path, *modules: str, **given) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", STARTER, *modules],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        **{"env": environment(folder), **given},
-    )
+    how = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "env": environment(folder)}
+    line = [sys.executable, "-c", STARTER, *modules]
+    return subprocess.Popen(line, text=True, **{**how, **given})
 
 
 @pytest.fixture
