@@ -67,19 +67,16 @@ def real_images() -> Path:
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The prepared source `digits`."""
     return _prepared("digits", tmp_path_factory.mktemp("digits"))
 
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The prepared source `photos`."""
     return _prepared("photos", tmp_path_factory.mktemp("photos"))
 
 
 @pytest.fixture(scope="session")
 def mnist(tmp_path_factory: pytest.TempPathFactory, real_images: Path) -> Path:
-    """The prepared source `mnist`."""
     return _prepared("mnist", tmp_path_factory.mktemp("mnist"), real_images)
 
 

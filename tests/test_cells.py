@@ -136,29 +136,20 @@ class TestIds:
         assert ids.count(cell().cell_id) == 1
 
     @pytest.mark.parametrize(
-        ("one", "two"),
+        ("changes", "a", "b"),
         [
-            ({"net": {"depth": 3, "width": 7}}, {"net": {"depth": 7, "width": 3}}),
-            ({"net": {"depth": 3, "kernel": 7}}, {"net": {"depth": 7, "kernel": 3}}),
-            ({"replicates": 2, "seed": 5}, {"replicates": 5, "seed": 2}),
-            ({"max_steps": 2, "batch_size": 5}, {"max_steps": 5, "batch_size": 2}),
-            (
-                {"optimizer": {"lr": 0.5, "momentum": 0.1}},
-                {"optimizer": {"lr": 0.1, "momentum": 0.5}},
-            ),
-            (
-                {"optimizer": {"name": "adam", "beta1": 0.5, "beta2": 0.1}},
-                {"optimizer": {"name": "adam", "beta1": 0.1, "beta2": 0.5}},
-            ),
-            (
-                {"data": {"examples": [{"label": 3, "index": 7}]}},
-                {"data": {"examples": [{"label": 7, "index": 3}]}},
-            ),
-            ({"data": {"mean": [0.3], "std": [0.5]}}, {"data": {"mean": [0.5], "std": [0.3]}}),
+            (lambda a, b: {"net": {"depth": a, "width": b}}, 3, 7),
+            (lambda a, b: {"net": {"depth": a, "kernel": b}}, 3, 7),
+            (lambda a, b: {"replicates": a, "seed": b}, 2, 5),
+            (lambda a, b: {"max_steps": a, "batch_size": b}, 2, 5),
+            (lambda a, b: {"optimizer": {"lr": a, "momentum": b}}, 0.5, 0.1),
+            (lambda a, b: {"optimizer": {"name": "adam", "beta1": a, "beta2": b}}, 0.5, 0.1),
+            (lambda a, b: {"data": {"examples": [{"label": a, "index": b}]}}, 3, 7),
+            (lambda a, b: {"data": {"mean": [a], "std": [b]}}, 0.3, 0.5),
         ],
     )
-    def test_swapped_values_change_the_id(self, one, two):
-        assert cell(**one).cell_id != cell(**two).cell_id
+    def test_swapped_values_change_the_id(self, changes, a, b):
+        assert cell(**changes(a, b)).cell_id != cell(**changes(b, a)).cell_id
 
     def test_unique_on_a_large_grid(self):
         shapes = itertools.product(range(1, 26), [1, 3, 32, 128], [1, 3, 5, 7, 57], range(20))

@@ -355,14 +355,6 @@ def test_out_of_domain_images_come_from_another_source():
     assert out_of_domain_source(DataSpec(), chosen) == "cifar10"
 
 
-def test_data_root(monkeypatch):
-    monkeypatch.delenv("IDPIPE_DATA", raising=False)
-    assert load(GOOD).config.data.root_folder == Path("data").absolute()
-    monkeypatch.setenv("IDPIPE_DATA", "/elsewhere")
-    assert load(GOOD).config.data.root_folder == Path("/elsewhere")
-    assert load(changed("data/root", "/mine")).config.data.root_folder == Path("/mine")
-
-
 def test_images_beside_folders_of_images_are_refused(tmp_path):
     (tmp_path / "cats").mkdir()
     for path in (tmp_path / "one.png", tmp_path / "cats" / "two.png"):

@@ -9,6 +9,8 @@ import shutil
 import socket
 import struct
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -227,7 +229,10 @@ def test_a_flipped_byte_shows_against_the_packed_file_beside_it(tmp_path):
 # --- what cannot be had ----------------------------------------------------------------------
 
 
-def assert_helpful(error: pytest.ExceptionInfo[DataError], source: str, folder: Path) -> None:
+@contextmanager
+def helpfully_refused(source: str, folder: Path) -> Iterator[pytest.ExceptionInfo[DataError]]:
+    with pytest.raises(DataError) as error:
+        yield error
     text = str(error.value)
     assert f"data.source = {source}" in text
     for needed in (str(folder), "data.root", "IDPIPE_DATA", "data.source: digits"):
@@ -247,18 +252,16 @@ INSIDE = {
 @pytest.mark.parametrize("source", INSIDE)
 def test_a_missing_data_set_says_where_it_was_sought_and_what_to_do(source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError) as error:
+    with helpfully_refused(source, tmp_path / "elsewhere" / INSIDE[source]) as error:
         prepared(tmp_path / "out", source, Path("elsewhere"))
-    assert_helpful(error, source, tmp_path / "elsewhere" / INSIDE[source])
     assert "data.download is false" in str(error.value)
     assert not (tmp_path / "out").exists() and not (tmp_path / "elsewhere").exists()
 
 
 def test_a_file_missing_from_the_set_counts_as_missing(tmp_path):
     (write_idx(tmp_path) / IDX[1]).unlink()
-    with pytest.raises(DataError) as error:
+    with helpfully_refused("mnist", tmp_path / "MNIST/raw"):
         prepared(tmp_path / "out", "mnist", tmp_path)
-    assert_helpful(error, "mnist", tmp_path / "MNIST/raw")
 
 
 def test_a_missing_out_of_domain_source_names_its_key(tmp_path):
@@ -287,9 +290,8 @@ def test_a_refused_download_gives_the_same_message(source, tmp_path, monkeypatch
     for kind in (datasets.MNIST, datasets.FashionMNIST):
         monkeypatch.setattr(kind, "mirrors", [address])
     monkeypatch.setattr(datasets.CIFAR10, "url", f"{address}cifar-10-python.tar.gz")
-    with pytest.raises(DataError) as error:
+    with helpfully_refused(source, tmp_path / "root" / INSIDE[source]) as error:
         prepared(tmp_path / "out", source, tmp_path / "root", download=True)
-    assert_helpful(error, source, tmp_path / "root" / INSIDE[source])
     assert "the download failed" in str(error.value) and "refused" in str(error.value)
     assert list((tmp_path / "root").iterdir()) == []
 
@@ -307,9 +309,8 @@ def test_a_silent_server_is_given_up(tmp_path, monkeypatch):
 
 def test_a_root_that_cannot_be_written_gives_the_same_message(tmp_path):
     (tmp_path / "root").write_text("a file, not a folder")
-    with pytest.raises(DataError) as error:
+    with helpfully_refused("mnist", tmp_path / "root/MNIST/raw"):
         prepared(tmp_path / "out", "mnist", tmp_path / "root", download=True)
-    assert_helpful(error, "mnist", tmp_path / "root/MNIST/raw")
 
 
 @pytest.mark.usefixtures("no_proxy")

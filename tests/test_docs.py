@@ -141,8 +141,6 @@ class TestPresets:
 
 
 class TestPaperPreset:
-    """The grids of the paper's figures and Table 1."""
-
     def test_grids(self):
         studies = plan("paper").studies
         shapes = {

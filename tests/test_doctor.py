@@ -186,29 +186,27 @@ class TestImages:
 
 
 class TestSlurm:
-    def command(self, folder: Path, script: str, monkeypatch) -> None:
-        """The one command on PATH is `sinfo`."""
-        path = folder / "bin/sinfo"
-        path.parent.mkdir()
-        path.write_text(f"#!/bin/sh\n{script}\n")
-        path.chmod(0o755)
-        monkeypatch.setenv("PATH", str(path.parent))
-
-    def test_none(self, tmp_path, monkeypatch):
+    @pytest.fixture
+    def sinfo(self, tmp_path, monkeypatch):
+        """Make a script of that name the one command on PATH."""
         monkeypatch.setenv("PATH", str(tmp_path))
+
+        def put(script: str) -> None:
+            (tmp_path / "sinfo").write_text(f"#!/bin/sh\n{script}\n")
+            (tmp_path / "sinfo").chmod(0o755)
+
+        return put
+
+    def test_partitions_none_or_a_failure_that_tells_its_last_line(self, sinfo):
         assert doctor.slurm().mark == "note"
         assert "no sinfo on PATH" in doctor.slurm().line()
-
-    def test_partitions(self, tmp_path, monkeypatch):
-        self.command(tmp_path, "echo gpu*; echo cpu", monkeypatch)
+        sinfo("echo gpu*; echo cpu")
         assert doctor.slurm().line().endswith("partitions gpu*, cpu")
-
-    def test_one_that_fails_tells_its_last_line(self, tmp_path, monkeypatch):
-        self.command(tmp_path, "echo first >&2; echo last >&2; exit 1", monkeypatch)
+        sinfo("echo first >&2; echo last >&2; exit 1")
         assert "sinfo fails (last)" in doctor.slurm().line()
 
-    def test_no_plugin(self, tmp_path, monkeypatch):
-        self.command(tmp_path, "echo gpu", monkeypatch)
+    def test_no_plugin(self, sinfo, tmp_path, monkeypatch):
+        sinfo("echo gpu")
         needs = "snakemake-executor-plugin-slurm>=999; extra == 'slurm'"
         distribution(tmp_path, "idpipe", "9", f"Requires-Dist: {needs}")
         monkeypatch.syspath_prepend(tmp_path)

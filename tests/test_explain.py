@@ -117,6 +117,11 @@ class TestLocator:
         assert locate(("loss",)) == "studies.s.base.loss"
 
 
+OF_FCN = "allowed: activation, arch, bias, depth, residual, width"
+OF_CNN = "allowed: activation, arch, bias, depth, kernel, width"
+OF_ADAM = "allowed: beta1, beta2, eps, lr, name"
+
+
 class TestParts:
     """A part of a cell is judged by itself, as the kind of cell that it fits."""
 
@@ -139,20 +144,14 @@ class TestParts:
     @pytest.mark.parametrize(
         ("part", "message"),
         [
-            (
-                {"net": {"arch": "fcn", "kernel": 3}},
-                "net.kernel = 3: unknown key; "
-                "allowed: activation, arch, bias, depth, residual, width",
-            ),
+            ({"net": {"arch": "fcn", "kernel": 3}}, f"net.kernel = 3: unknown key; {OF_FCN}"),
             (
                 {"net": {"kernal": 3}},
-                "net.kernal = 3: unknown key; did you mean kernel? "
-                "allowed: activation, arch, bias, depth, kernel, width",
+                f"net.kernal = 3: unknown key; did you mean kernel? {OF_CNN}",
             ),
             (
                 {"optimizer": {"betta1": 0.5}},
-                "optimizer.betta1 = 0.5: unknown key; did you mean beta1? "
-                "allowed: beta1, beta2, eps, lr, name",
+                f"optimizer.betta1 = 0.5: unknown key; did you mean beta1? {OF_ADAM}",
             ),
             (
                 {"data": {"digest": "abc"}},

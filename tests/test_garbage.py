@@ -9,13 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
+import test_jobs
 import yaml
 
-from idpipe import garbage, jobs, runs
+from idpipe import garbage, runs
 from idpipe.cli import main
-from idpipe.config import load
 from idpipe.errors import IdpipeError
-from idpipe.targets import Targets
 
 CNN = {"base": {"net": {"arch": "cnn", "width": 2}}, "axes": {"net.depth": [1, 2, 3, 4]}}
 SETTINGS = {
@@ -35,9 +34,7 @@ def of_depths(*depths: int, **more) -> dict:
 def made(tmp_path_factory) -> Path:
     """Results of four cells of depths 1 to 4, a day old."""
     root = tmp_path_factory.mktemp("made") / "results"
-    targets = Targets(load({**SETTINGS, "results": str(root)}))
-    for cell_id in targets.plan.cells:
-        jobs.run_cell(targets, cell_id, lambda line: None)
+    test_jobs.made({**SETTINGS, "results": str(root)})
     age(root)
     return root
 

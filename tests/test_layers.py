@@ -14,8 +14,6 @@ from idpipe.sources import Split
 pytestmark = pytest.mark.numerical
 
 SIZE = 6
-
-
 DATA = {"size": SIZE, "mean": [0.5], "std": [0.3]}
 
 

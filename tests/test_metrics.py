@@ -36,10 +36,9 @@ def test_mse_is_the_mean_square(pairs):
     ours = mse(*pairs)
     assert ours.shape == (3, 4)
     for place in np.ndindex(3, 4):
-        a, b = pairs[0][place].astype(float), pairs[1][place].astype(float)
-        assert ours[place] == pytest.approx(
-            sum((x - y) ** 2 for x, y in zip(a.ravel(), b.ravel(), strict=True)) / 25
-        )
+        a, b = (images[place].astype(float).ravel() for images in pairs)
+        expected = sum((x - y) ** 2 for x, y in zip(a, b, strict=True)) / 25
+        assert ours[place] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("kind", ["cosine", "pearson"])
@@ -63,10 +62,8 @@ def test_laws(pairs, kind):
 def test_a_reference_broadcasts_over_replicates(pairs):
     reference = pairs[1, :1]
     ours = correlation(pairs[0], reference, "cosine")
-    for replicate in range(3):
-        np.testing.assert_array_equal(
-            ours[replicate], correlation(pairs[0, replicate], reference[0], "cosine")
-        )
+    alone = [correlation(pairs[0, replicate], reference[0], "cosine") for replicate in range(3)]
+    np.testing.assert_array_equal(ours, alone)
 
 
 @pytest.mark.parametrize("kind", ["cosine", "pearson"])

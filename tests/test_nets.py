@@ -24,9 +24,8 @@ def make_cell(**settings) -> Cell:
 
 def wide_cell(init: str, **settings) -> Cell:
     """One layer of 300 x 784 weights between two others: enough numbers for statistics."""
-    return Cell.model_validate(
-        {"net": {"arch": "fcn", "depth": 2, "width": 300}, "init": init, **settings}
-    )
+    net = {"arch": "fcn", "depth": 2, "width": 300}
+    return Cell.model_validate({"net": net, "init": init, **settings})
 
 
 STD = {

@@ -11,8 +11,9 @@ from idpipe.config import PatternName
 from idpipe.patterns import PATTERNS
 
 
-def test_every_pattern_of_the_config_is_drawn_and_no_other():
+def test_every_pattern_of_the_config_is_drawn_and_no_other_and_they_differ():
     assert set(PATTERNS) == set(get_args(PatternName))
+    assert len({pattern(28).tobytes() for pattern in PATTERNS.values()}) == len(PATTERNS)
 
 
 each = pytest.mark.parametrize("name", PATTERNS)
@@ -56,7 +57,3 @@ def test_patterns_have_the_geometry_of_their_name():
     assert drawn["rings"][inner].sum() / 224**2 == pytest.approx(rings, abs=2e-3)
     noise = PATTERNS["noise"](28)
     assert 0.25 < noise.std() < 0.32 and len(np.unique(noise)) == 784
-
-
-def test_patterns_differ():
-    assert len({pattern(28).tobytes() for pattern in PATTERNS.values()}) == len(PATTERNS)

@@ -22,7 +22,6 @@ from idpipe.figures.intervals import interval
 from idpipe.figures.parameters import table, table1_texts
 from idpipe.figures.results import Results
 from idpipe.store import write_parquet
-from idpipe.targets import Targets
 
 PAGE = (Path(__file__).parents[1] / "docs/tables.md").read_text()
 SECTIONS = {part.splitlines()[0]: part for part in PAGE.split("\n## ")[1:]}
@@ -54,17 +53,12 @@ def root(tmp_path_factory) -> Path:
     """A folder with the results of a run in which seeds converge, go on, die and diverge."""
     folder = tmp_path_factory.mktemp("run")
     targets = made({**SETTINGS, "results": str(folder / "results")})
-    diverged = targets.plan.studies["hopeless"][0].cell_id
+    studies = targets.plan.studies
+    diverged = studies["hopeless"][0].cell_id
     out = targets.evaluation(diverged)
     jobs.analyse(targets.layout.cell(diverged), targets.probes(diverged), out)
     collected(targets, targets.layout.tables("laptop"), layers=[diverged])
-    write_evidence(targets)
-    return folder
-
-
-def write_evidence(targets: Targets) -> None:
-    """The table `evidence`, as if these networks were those of filter sizes."""
-    studies = targets.plan.studies
+    # The table `evidence`, as if these networks were those of filter sizes.
     cells = [cell.cell_id for cell in studies["cnn_depth"] + studies["hopeless"]]
     found = evidence.gather(
         {"cnn_kernel": cells},
@@ -74,6 +68,7 @@ def write_evidence(targets: Targets) -> None:
         "cosine",
     )
     write_parquet(targets.layout.tables("laptop") / "evidence.parquet", found)
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,11 @@ class Trap:
         return Path.touch, (self.path,)
 
 
+@pytest.fixture
+def trap(tmp_path):
+    return tmp_path / "ran"
+
+
 # --- files -----------------------------------------------------------------------------------
 
 
@@ -64,8 +69,7 @@ def test_no_rule_has_a_shell_command():
         assert not [line for line in lines if line.startswith(("shell:", "run:", "shell("))], path
 
 
-def test_weights_that_are_a_pickle_are_refused_and_run_nothing(tmp_path):
-    trap = tmp_path / "ran"
+def test_weights_that_are_a_pickle_are_refused_and_run_nothing(trap, tmp_path):
     path = tmp_path / "weights.safetensors"
     path.write_bytes(pickle.dumps(Trap(trap)))
     with pytest.raises(StoreError, match=r"weights\.safetensors: cannot be read"):
@@ -75,8 +79,7 @@ def test_weights_that_are_a_pickle_are_refused_and_run_nothing(tmp_path):
     assert trap.exists(), "the trap would not have worked"
 
 
-def test_arrays_of_objects_are_refused_and_run_nothing(tmp_path):
-    trap = tmp_path / "ran"
+def test_arrays_of_objects_are_refused_and_run_nothing(trap, tmp_path):
     np.savez(tmp_path / "predictions.npz", named=np.array([Trap(trap)], dtype=object))
     with (
         pytest.raises(StoreError, match=r"predictions\.npz: cannot be read"),
@@ -86,8 +89,7 @@ def test_arrays_of_objects_are_refused_and_run_nothing(tmp_path):
     assert not trap.exists()
 
 
-def test_a_cifar_batch_that_runs_code_is_refused(cifar, tmp_path, monkeypatch):
-    trap = tmp_path / "ran"
+def test_a_cifar_batch_that_runs_code_is_refused(trap, cifar, tmp_path, monkeypatch):
     path = cifar / "data_batch_1"
     path.write_bytes(pickle.dumps({"data": Trap(trap), "labels": []}))
     known = [["data_batch_1", hashlib.md5(path.read_bytes()).hexdigest()]]

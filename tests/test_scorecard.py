@@ -21,7 +21,7 @@ from scorecard_world import (
     pull,
 )
 
-from idpipe.claims import verdicts
+from idpipe.claims import other, verdicts
 from idpipe.claims.catalogue import Part, claims
 from idpipe.claims.run import Run
 from idpipe.claims.samples import Untestable
@@ -195,8 +195,6 @@ def test_a_claim_fails_where_one_of_its_parts_does(key):
 
 
 def test_table1_fails_where_the_paper_counts_otherwise(monkeypatch, tmp_path):
-    from idpipe.claims import other
-
     lines = Path(other.__file__).with_name("table1.csv").read_text().splitlines()
     assert len(lines) == 1 + 99
     lines[5] = lines[5].rpartition(",")[0] + ",12"

@@ -40,7 +40,6 @@ def probes(cell, digits):
 
 @pytest.fixture(scope="module")
 def kept(cell, images):
-    """What a long training kept."""
     long = stopping.changed(cell, max_steps=400, stop_mse=0, schedule={"milestones": []})
     kept = stopping.Kept(long, images, VALUES)
     outcomes = engine.train(long, images, at_step=kept).outcomes
@@ -181,9 +180,8 @@ class TestDocs:
         return json.loads((stopping.RESULTS / f"{machine}.json").read_text())["stopping"]
 
     def test_show_what_was_recorded(self, machine, found):
-        assert stopping.documented(self.text, machine, found) == self.text, (
-            f"run `python -m benchmarks.stopping --docs {machine}`"
-        )
+        again = f"run `python -m benchmarks.stopping --docs {machine}`"
+        assert stopping.documented(self.text, machine, found) == self.text, again
 
     def test_correlations_agree_from_the_default_on_and_not_before(self, found):
         """Single images to 0.011, as the page says."""

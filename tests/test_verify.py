@@ -8,15 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import test_jobs
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from idpipe import cells, jobs, store, verify
+from idpipe import cells, store, verify
 from idpipe.cli import main
-from idpipe.config import load
 from idpipe.store import Layout
-from idpipe.targets import Targets
 
 CLASSIFIER = {"classifier_train_per_class": 2, "classifier_test_per_class": 2}
 SETTINGS = {
@@ -32,9 +31,7 @@ DIVERGING = {"optimizer": {"lr": 1e9}, "failure": {"policy": "keep"}}
 
 def made(root: Path, **defaults) -> Path:
     settings = {**SETTINGS, "results": str(root), "defaults": {**SETTINGS["defaults"], **defaults}}
-    targets = Targets(load(settings))
-    for cell_id in targets.plan.cells:
-        jobs.run_cell(targets, cell_id, lambda line: None)
+    test_jobs.made(settings)
     return root
 
 
