@@ -1,7 +1,11 @@
 """Prepared sources that several test modules read, and where real images are found."""
 
+import functools
+import http.server
 import os
 import signal
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 # As in every job, and before torch is there: on small networks its threads wait for each other.
@@ -63,19 +67,16 @@ def real_images() -> Path:
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The prepared source `digits`."""
     return _prepared("digits", tmp_path_factory.mktemp("digits"))
 
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The prepared source `photos`."""
     return _prepared("photos", tmp_path_factory.mktemp("photos"))
 
 
 @pytest.fixture(scope="session")
 def mnist(tmp_path_factory: pytest.TempPathFactory, real_images: Path) -> Path:
-    """The prepared source `mnist`."""
     return _prepared("mnist", tmp_path_factory.mktemp("mnist"), real_images)
 
 
@@ -91,3 +92,27 @@ def _prepared(source: str, out: Path, root: Path | None = None) -> Path:
     data = DataSpec(source=source)
     prepare(data, DataConfig(source=data.source, download=False), out, root)
     return out
+
+
+@pytest.fixture
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What listens here is asked itself."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+@pytest.fixture
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A folder and the address it is served at."""
+    folder = tmp_path_factory.mktemp("served")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as served:
+        thread = threading.Thread(target=served.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield folder, f"http://127.0.0.1:{served.server_port}/"
+        served.shutdown()
+        thread.join()

@@ -111,18 +111,9 @@ class World(dict[str, Net]):
 
 
 def _cell(net: Net, replicate: int) -> dict[str, Any]:
-    usual = {
-        "activation": "relu",
-        "kernel": 5.0 if net.columns["arch"] == "cnn" else np.nan,
-        "residual": False,
-        "train_layers": "all",
-        "init": "pytorch",
-        "optimizer": "sgd",
-        "lr": 0.01,
-        "source": "mnist",
-        "size": 28,
-        "examples": "7/3",
-    }
+    usual = {"activation": "relu", "residual": False, "train_layers": "all", "init": "pytorch"}
+    usual |= {"optimizer": "sgd", "lr": 0.01, "source": "mnist", "size": 28, "examples": "7/3"}
+    usual["kernel"] = 5.0 if net.columns["arch"] == "cnn" else np.nan
     ended = {"status": net.statuses[replicate], "mse": net.train_mse}
     return {**usual, **net.columns, **ended, "steps": net.steps, "restarts": net.restarts}
 
@@ -209,10 +200,8 @@ def _convolutional(world: World) -> None:
         net = world.add(f"cnn_narrow_depth {depth}", neither, "cnn", depth, 3)
         if depth > 8:
             net.statuses, net.train_mse = ["dead"] * 3, 0.5
-    for size, q in {7: 0.9, 28: 0.4}.items():
-        for depth in (3, 10):
-            does = constant(q)
-            world.add(f"cnn_image_size {size} {depth}", does, "cnn", depth, 128, size=size)
+    for size, q, depth in ((7, 0.9, 3), (7, 0.9, 10), (28, 0.4, 3), (28, 0.4, 10)):
+        world.add(f"cnn_image_size {size} {depth}", constant(q), "cnn", depth, 128, size=size)
 
 
 def _other_training(world: World) -> None:

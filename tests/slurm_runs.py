@@ -38,14 +38,8 @@ class Run:
     def start(self, *arguments: str, profile: Path = PROFILE, **environment: str) -> None:
         line = [*SNAKEMAKE, "--workflow-profile", str(profile), *QUICK, *arguments]
         with open(self.said, "ab") as said:
-            self.process = subprocess.Popen(
-                line,
-                cwd=self.folder,
-                stdout=said,
-                stderr=said,
-                start_new_session=True,
-                env={**os.environ, **environment},
-            )
+            how = {"cwd": self.folder, "stdout": said, "stderr": said, "start_new_session": True}
+            self.process = subprocess.Popen(line, env={**os.environ, **environment}, **how)
 
     def end(self, seconds: float = 240) -> int:
         """Snakemake's exit status."""
@@ -64,16 +58,11 @@ class Run:
 
     def jobs(self, rule: str = "") -> list[dict[str, str]]:
         """What SLURM knows of this run's jobs, in the order they were submitted."""
-        told = subprocess.run(
-            ["scontrol", "show", "job", "--oneliner"], capture_output=True, text=True, check=True
-        ).stdout
+        line = ["scontrol", "show", "job", "--oneliner"]
+        told = subprocess.run(line, capture_output=True, text=True, check=True).stdout
         found = [dict(re.findall(r"(\S+?)=(\S*)", line)) for line in told.splitlines()]
-        name = f"rule_{rule}"
-        return [
-            job
-            for job in found
-            if job.get("WorkDir") == str(self.folder) and job["Comment"].startswith(name)
-        ]
+        ours = [job for job in found if job.get("WorkDir") == str(self.folder)]
+        return [job for job in ours if job["Comment"].startswith(f"rule_{rule}")]
 
     def training(self) -> str:
         """Id of the job that trains, once it has said how far it is; it is not saved before."""

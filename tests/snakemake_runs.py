@@ -16,8 +16,6 @@ from idpipe.figures.registry import FIGURES
 from idpipe.worker import ADDRESS
 
 REPOSITORY = Path(__file__).parents[1]
-
-
 CLASSIFIER = {"classifier_train_per_class": 4, "classifier_test_per_class": 2}
 
 

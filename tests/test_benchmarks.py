@@ -109,11 +109,11 @@ class TestTiny:
 
 
 class TestEngine:
+    small = Options(torch.device("cpu"), quick=True, seconds=0.001, archs=("fcn",))
+    small = replace(small, depths=(2,), widths=(8,))
+
     def test_what_does_not_fit_is_left_out_in_words(self):
-        options = Options(
-            torch.device("cpu"), quick=True, memory_gib=1e-6, archs=("fcn",), replicates=(1,)
-        )
-        content = engine.measure(replace(options, seconds=0.001, depths=(2,), widths=(8,)))
+        content = engine.measure(replace(self.small, memory_gib=1e-6, replicates=(1,)))
         (row,) = content["rows"]
         assert re.fullmatch(r"needs .+ GiB", row["skipped"])
         assert row["skipped"] in engine.table(content)
@@ -123,10 +123,7 @@ class TestEngine:
             raise torch.OutOfMemoryError
 
         monkeypatch.setattr(engine, "Vmapped", full)
-        options = Options(
-            torch.device("cpu"), quick=True, seconds=0.001, archs=("fcn",), depths=(1,)
-        )
-        content = engine.measure(replace(options, widths=(8,), replicates=(1, 2)))
+        content = engine.measure(replace(self.small, replicates=(1, 2)))
         assert [row["skipped"] for row in content["rows"]] == ["out of memory"] * 2
 
     def test_the_paper_grid(self):

@@ -8,18 +8,11 @@ import torch
 from idpipe import calibrate, costs, devices
 from idpipe.costs import KINDS, Prices
 
+CONVOLUTION = {3: 1e-10, 8: 5e-11, 24: 2e-11, 128: 8e-12, 1024: 6e-12}
 TRUE = Prices(
     {
-        "step": 4e-4,
-        "layer": 1e-4,
-        "byte 16": 2e-11,
-        "byte 128": 8e-11,
-        "dense": 1e-11,
-        "convolution 3": 1e-10,
-        "convolution 8": 5e-11,
-        "convolution 24": 2e-11,
-        "convolution 128": 8e-12,
-        "convolution 1024": 6e-12,
+        **{"step": 4e-4, "layer": 1e-4, "byte 16": 2e-11, "byte 128": 8e-11, "dense": 1e-11},
+        **{f"convolution {channels}": price for channels, price in CONVOLUTION.items()},
         "transform": 1e-10,
     }
 )
@@ -31,14 +24,8 @@ def test_prices_are_recovered_from_the_times_they_make():
     for cell in shapes:
         expected = costs.step_seconds(cell, TRUE)
         assert costs.step_seconds(cell, found) == pytest.approx(expected, rel=1e-3)
-    for kind in (
-        "step",
-        "convolution 8",
-        "convolution 24",
-        "convolution 128",
-        "transform",
-        "byte 128",
-    ):
+    wide = [f"convolution {channels}" for channels in (8, 24, 128)]
+    for kind in ("step", "transform", "byte 128", *wide):
         assert found.of[kind] == pytest.approx(TRUE.of[kind], rel=0.05)
 
 

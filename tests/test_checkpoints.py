@@ -7,8 +7,8 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import kill_chain
@@ -17,7 +17,7 @@ import pytest
 import torch
 import yaml
 from safetensors import safe_open
-from test_engine import OPTIMIZERS, dying_cell, make_cell, picture
+from test_engine import ONE_LAYER, OPTIMIZERS, dying_cell, make_cell, picture, sevens
 
 from idpipe import checkpoints, cli, engine, jobs, store, worker
 from idpipe.cells import Cell
@@ -27,9 +27,9 @@ from idpipe.errors import IdpipeError
 
 pytestmark = pytest.mark.numerical
 
-TEN = {"size": 8, "examples": [{"label": 7, "index": i} for i in range(10)]}
-ONE_LAYER = {"arch": "cnn", "depth": 1, "kernel": 3}
+WIDE = {"arch": "cnn", "depth": 3, "width": 96}
 VARIED = {"size": 8, "vary": True}
+AGAIN = {"policy": "half_rate", "max_restarts": 8}
 
 
 def short_lived(**failure) -> Cell:
@@ -46,18 +46,10 @@ CELLS: dict[str, tuple[Cell, np.ndarray]] = {
     "no_bias": (make_cell("cnn_no_bias"), picture()),
     "bottom": (make_cell("fcn_relu", train_layers="bottom"), picture()),
     "by_transform": (make_cell("cnn_large_kernel"), picture()),
-    "by_winograd": (
-        make_cell({"arch": "cnn", "depth": 3, "width": 96}, max_steps=20, replicates=2),
-        picture(),
-    ),
-    "minibatch": (make_cell(batch_size=4, max_steps=37, data=TEN), picture(number=10)),
+    "by_winograd": (make_cell(WIDE, max_steps=20, replicates=2), picture()),
+    "minibatch": (make_cell(batch_size=4, max_steps=37, data=sevens(10)), picture(number=10)),
     "diverging_again": (
-        make_cell(
-            "fcn_linear",
-            optimizer={"lr": 50.0},
-            report_every=3,
-            failure={"policy": "half_rate", "max_restarts": 8},
-        ),
+        make_cell("fcn_linear", optimizer={"lr": 50.0}, report_every=3, failure=AGAIN),
         picture(),
     ),
     "restarts": (RESTARTING.model_copy(update={"precision": "float64"}), picture()),
@@ -78,7 +70,7 @@ class Stopped(Exception):
 def interrupted(cell: Cell, images: np.ndarray, path: Path, pieces: list[int]) -> Trained:
     """Train in pieces of that many steps, each going on from the file of the one before."""
     for steps in [*pieces, None]:
-        checkpoint = Checkpoint(path, cell, "cpu", lambda line: None, seconds=1e9)
+        checkpoint = Checkpoint(path, cell, "cpu", print, seconds=1e9)
         made = 0
 
         def at_step(training, steps=steps, checkpoint=checkpoint):
@@ -95,18 +87,25 @@ def interrupted(cell: Cell, images: np.ndarray, path: Path, pieces: list[int]) -
     raise AssertionError("unreachable")
 
 
+def train_to(step: int, checkpoint: Checkpoint, cell: Cell, images: np.ndarray, **how) -> None:
+    """Until it is saved before that step, or the first after it that is looked at."""
+
+    def stop(training):
+        if training.stack.step >= step:
+            checkpoint.save(training)
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        engine.train(cell, images, at_step=stop, **how)
+
+
 def bits(trained: Trained) -> dict[str, object]:
     """Everything a training came to; NaN equals NaN of the same bits only."""
     found: dict[str, object] = {"formulations": trained.formulations}
-    for number, attempt in enumerate(trained.attempts):
-        found[f"attempt {number}"] = (
-            attempt.replicate,
-            attempt.restart,
-            attempt.status,
-            attempt.steps,
-            np.float64(attempt.mse).tobytes(),
-        )
-        for name, value in attempt.params.items():
+    for number, one in enumerate(trained.attempts):
+        mse = np.float64(one.mse).tobytes()
+        found[f"attempt {number}"] = (one.replicate, one.restart, one.status, one.steps, mse)
+        for name, value in one.params.items():
             found[f"{name} of {number}"] = (value.dtype, value.shape, value.numpy().tobytes())
     for column in dataclasses.fields(trained.history):
         values = getattr(trained.history, column.name)
@@ -157,19 +156,11 @@ def test_interrupted_before_every_single_step(name, whole, tmp_path):
 @pytest.mark.parametrize("name", ["fcn_relu_adam", "cnn_sgd", "minibatch", "ends_apart"])
 def test_on_cuda_it_goes_on_from_what_was_saved(name, tmp_path):
     cell, images = CELLS[name]
-    checkpoint = Checkpoint(tmp_path / "one/state", cell, "gpu", lambda line: None)
-
-    def stop(training):
-        if training.stack.step >= 17:
-            checkpoint.save(training)
-            raise Stopped
-
-    with pytest.raises(Stopped):
-        engine.train(cell, images, device="cuda", at_step=stop)
+    checkpoint = Checkpoint(tmp_path / "one/state", cell, "gpu", print)
+    train_to(17, checkpoint, cell, images, device="cuda")
     made = engine.train(cell, images, device="cuda", state=checkpoint.load())
     for ours, theirs in zip(made.outcomes, engine.train(cell, images).outcomes, strict=True):
-        for key, value in ours.params.items():
-            torch.testing.assert_close(value, theirs.params[key], rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(ours.params, theirs.params, rtol=1e-3, atol=1e-4)
 
 
 # --- files -----------------------------------------------------------------------------------
@@ -179,15 +170,7 @@ def test_on_cuda_it_goes_on_from_what_was_saved(name, tmp_path):
 def saved(tmp_path) -> tuple[Cell, Path]:
     """A cell and the file it was saved to at step 20."""
     cell, path = CELLS["cnn_adam"][0], tmp_path / "checkpoints/id/state.safetensors"
-    checkpoint = Checkpoint(path, cell, "cpu", lambda line: None)
-
-    def stop(training):
-        if training.stack.step == 20:
-            checkpoint.save(training)
-            raise Stopped
-
-    with pytest.raises(Stopped):
-        engine.train(*CELLS["cnn_adam"], at_step=stop)
+    train_to(20, Checkpoint(path, cell, "cpu", print), *CELLS["cnn_adam"])
     return cell, path
 
 
@@ -221,27 +204,23 @@ def test_damage_at_any_place_and_truncation_are_refused_aloud(saved):
         assert "\n" not in said[0]
 
 
-def test_another_cell_is_refused_aloud(saved):
+@pytest.mark.parametrize(
+    ("seed", "changed", "told"),
+    [
+        (1, {}, "another cell"),
+        (0, {"idpipe.cells.ENGINE_VERSION": 2}, "engine version 1, this is version 2"),
+        (0, {"idpipe.checkpoints.FORMAT": 99}, "format 2, this is format 99"),
+    ],
+)
+def test_one_of_another_cell_engine_or_format_is_refused_aloud(
+    saved, seed, changed, told, monkeypatch
+):
     cell, path = saved
-    state, said = load(cell.model_copy(update={"seed": 1}), path)
+    for name, value in changed.items():
+        monkeypatch.setattr(name, value)
+    state, said = load(cell.model_copy(update={"seed": seed}), path)
     assert state is None
-    assert "another cell" in said[0]
-
-
-def test_another_engine_version_is_refused_aloud(saved, monkeypatch):
-    cell, path = saved
-    monkeypatch.setattr("idpipe.cells.ENGINE_VERSION", 2)
-    state, said = load(cell, path)
-    assert state is None
-    assert "engine version 1, this is version 2" in said[0]
-
-
-def test_another_format_is_refused_aloud(saved, monkeypatch):
-    cell, path = saved
-    monkeypatch.setattr(checkpoints, "FORMAT", 99)
-    state, said = load(cell, path)
-    assert state is None
-    assert "format 2, this is format 99" in said[0]
+    assert told in said[0]
 
 
 def test_no_checkpoint_is_no_news(tmp_path):
@@ -260,7 +239,7 @@ def test_what_killed_writers_left_is_deleted(saved):
 
 
 def change(path: Path, edit) -> None:
-    """Write a checkpoint anew, sound, with its facts and tensors edited."""
+    """Write a sound checkpoint with its facts and tensors edited."""
     facts, tensors = checkpoints._read(path)
     facts.pop("tensors")
     edit(facts, tensors)
@@ -330,19 +309,13 @@ def test_two_writers_do_not_harm_each_other(tmp_path, whole):
     cell, images = CELLS["cnn_adam"]
     path, said = tmp_path / "one/state.safetensors", []
     checkpoint_pair = [Checkpoint(path, cell, "cpu", said.append, seconds=0.0) for _ in range(2)]
-    results: list[Trained] = []
     kept: list[bool] = []
 
     def write(checkpoint):
-        results.append(
-            engine.train(cell, images, at_step=lambda t: kept.append(checkpoint.save(t)))
-        )
+        return engine.train(cell, images, at_step=lambda t: kept.append(checkpoint.save(t)))
 
-    threads = [threading.Thread(target=write, args=[one]) for one in checkpoint_pair]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(write, checkpoint_pair))
     assert said == [] and kept == [True] * 2 * 51
     for made in results:
         assert_same(made, whole["cnn_adam"])
@@ -356,13 +329,12 @@ def test_two_writers_do_not_harm_each_other(tmp_path, whole):
 # --- when it is written ----------------------------------------------------------------------
 
 
-def count_saves(
-    cell: Cell, images: np.ndarray, path: Path, seconds: float, monkeypatch
-) -> list[int]:
-    """The steps before which it is saved where every step takes a second of an invented clock."""
-    now = [0.0]
+@pytest.mark.parametrize(("seconds", "steps"), [(10.0, [10, 20, 30, 40, 50]), (51.0, [])])
+def test_it_is_saved_when_the_interval_has_passed(seconds, steps, tmp_path, monkeypatch):
+    """Where every step takes a second of an invented clock."""
+    now, saves = [0.0], []
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    checkpoint, saves = Checkpoint(path, cell, "cpu", lambda line: None, seconds), []
+    checkpoint = Checkpoint(tmp_path / "a/b", CELLS["cnn_sgd"][0], "cpu", print, seconds)
     save = checkpoint.save
     checkpoint.save = lambda training: saves.append(training.stack.step) or save(training)
 
@@ -370,14 +342,8 @@ def count_saves(
         checkpoint.at_step(training)
         now[0] += 1
 
-    engine.train(cell, images, at_step=at_step)
-    return saves
-
-
-def test_it_is_saved_when_the_interval_has_passed(tmp_path, monkeypatch):
-    cell, images = CELLS["cnn_sgd"]
-    assert count_saves(cell, images, tmp_path / "a/b", 10.0, monkeypatch) == [10, 20, 30, 40, 50]
-    assert count_saves(cell, images, tmp_path / "a/b", 51.0, monkeypatch) == []
+    engine.train(*CELLS["cnn_sgd"], at_step=at_step)
+    assert saves == steps
 
 
 def test_slow_writing_makes_it_rare(tmp_path, monkeypatch):
@@ -389,7 +355,7 @@ def test_slow_writing_makes_it_rare(tmp_path, monkeypatch):
         now[0] += 2
 
     monkeypatch.setattr(checkpoints, "_write", slow)
-    checkpoint = Checkpoint(tmp_path / "a/b", cell, "cpu", lambda line: None, seconds=10.0)
+    checkpoint = Checkpoint(tmp_path / "a/b", cell, "cpu", print, seconds=10.0)
     engine.train(*CELLS["no_step"], at_step=lambda training: checkpoint.save(training))
     assert checkpoint.due == pytest.approx(2 + 2 / checkpoints.SHARE)
 
@@ -433,7 +399,7 @@ def test_a_signal_saves_at_the_next_step_and_ends_with_its_status(number, tmp_pa
 def test_a_signal_that_the_process_ignores_stays_ignored(tmp_path):
     before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     try:
-        checkpoint = Checkpoint(tmp_path / "a/b", CELLS["cnn_sgd"][0], "cpu", lambda line: None)
+        checkpoint = Checkpoint(tmp_path / "a/b", CELLS["cnn_sgd"][0], "cpu", print)
         with checkpoint.on_signals():
             os.kill(os.getpid(), signal.SIGUSR1)
         assert checkpoint.asked is None
@@ -447,31 +413,21 @@ LONG = {
     "restarts": {
         "net": {"arch": "cnn", "depth": 16, "width": 3, "kernel": 3},
         "failure": {"policy": "half_rate", "max_restarts": 2},
-        "max_steps": 90,
-        "report_every": 10,
-        "replicates": 4,
+        **{"max_steps": 90, "report_every": 10, "replicates": 4},
     },
     "minibatch": {
         "net": {"arch": "fcn", "depth": 3, "width": 90},
         "data": {"examples": [{"label": 7, "index": i} for i in range(9)]},
         "optimizer": {"name": "adam", "lr": 1e-3},
-        "batch_size": 4,
-        "max_steps": 1_200,
-        "stop_mse": 2e-3,
+        **{"batch_size": 4, "max_steps": 1_200, "stop_mse": 2e-3},
     },
     "ends_apart": {
         "net": {"arch": "cnn", "depth": 2, "width": 8},
         "data": {"examples": [{"label": 7, "index": 0}], "vary": True},
-        "max_steps": 700,
-        "stop_mse": 4e-3,
-        "replicates": 3,
+        **{"max_steps": 700, "stop_mse": 4e-3, "replicates": 3},
     },
 }
 RESULTS = ("cell.json", "weights.safetensors", "history.parquet")
-
-
-def long_cell(name: str) -> Cell:
-    return Cell.model_validate(LONG[name])
 
 
 def status(folder: Path) -> dict[str, object]:
@@ -491,22 +447,18 @@ def same_files(one: Path, other: Path) -> bool:
 @pytest.mark.long
 @pytest.mark.parametrize("name", LONG)
 def test_killed_at_random_moments_it_ends_with_the_same_bytes(name, digits, tmp_path):
-    cell = long_cell(name)
-    jobs.train(cell, digits, tmp_path / "whole/cells" / cell.cell_id, lambda line: None)
+    cell = Cell.model_validate(LONG[name])
+    jobs.train(cell, digits, tmp_path / "whole/cells" / cell.cell_id, print)
     (tmp_path / "cell.json").write_text(cell.canonical())
     kills = trials = 0
     while kills < 7:
         root = tmp_path / f"killed{trials}"
         folder = root / "cells" / cell.cell_id
         folder.mkdir(parents=True)
-        command = [sys.executable, kill_chain.__file__, str(tmp_path / "cell.json"), str(digits)]
-        environment = {**os.environ, **worker.ONE_THREAD, **worker.ONE_PROCESS}
+        command = [sys.executable, kill_chain.__file__, tmp_path / "cell.json", digits, folder]
+        how = {"env": {**os.environ, **worker.ONE_THREAD, **worker.ONE_PROCESS}, "text": True}
         end = subprocess.run(
-            [*command, str(folder), str(trials), "0.5"],
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-            check=True,
+            [*command, str(trials), "0.5"], stdout=subprocess.PIPE, check=True, **how
         )
         said = (root / kill_chain.LOG).read_text()
         assert same_files(folder, tmp_path / "whole/cells" / cell.cell_id)
@@ -551,7 +503,7 @@ def test_the_command_line_is_ended_by_signals_and_goes_on(folder, digits, monkey
     assert store.read_json(made / "status.json")["seconds"] > seconds > 0
     assert list(made.glob("eval-*/metrics.parquet"))
     assert not list(folder.glob("results/checkpoints/*"))
-    jobs.train(store.read_cell(made), digits, folder / "w/cells" / made.name, lambda line: None)
+    jobs.train(store.read_cell(made), digits, folder / "w/cells" / made.name, print)
     assert same_files(made, folder / "w/cells" / made.name)
 
 
@@ -564,7 +516,7 @@ def short(digits, tmp_path) -> tuple[Cell, Path]:
 
 def test_a_damaged_checkpoint_costs_time_only(short, digits, tmp_path):
     cell, folder = short
-    jobs.train(cell, digits, tmp_path / "whole/cells" / cell.cell_id, lambda line: None)
+    jobs.train(cell, digits, tmp_path / "whole/cells" / cell.cell_id, print)
     path, said = store.Layout(tmp_path / "results").checkpoint(cell.cell_id), []
     path.parent.mkdir(parents=True)
     path.write_bytes(b"x" * 1_000)
@@ -577,7 +529,7 @@ def test_a_damaged_checkpoint_costs_time_only(short, digits, tmp_path):
 def test_the_status_names_the_code_that_ran(short, digits, monkeypatch):
     cell, folder = short
     monkeypatch.setattr(jobs, "_commit", lambda: "edited since")
-    jobs.train(cell, digits, folder, lambda line: None)
+    jobs.train(cell, digits, folder, print)
     assert store.read_json(folder / "status.json")["commit"] == jobs.COMMIT != "edited since"
 
 
@@ -590,7 +542,7 @@ def test_a_signal_after_the_last_step_costs_no_result(short, digits, monkeypatch
         write(*arguments)
 
     monkeypatch.setattr(store, "write_json", ended)
-    assert jobs.train(cell, digits, folder, lambda line: None) == signal.SIGTERM
+    assert jobs.train(cell, digits, folder, print) == signal.SIGTERM
     assert status(folder)["cell_id"] == cell.cell_id
 
 

@@ -13,7 +13,7 @@ import yaml
 from scipy.stats import spearmanr
 from scorecard_world import paper, planned
 
-from idpipe.claims import verdicts
+from idpipe.claims import cnn, verdicts
 from idpipe.claims.catalogue import bounds, claims, read
 from idpipe.claims.measures import Measure, entered_in
 from idpipe.claims.run import Run, _named, sized
@@ -35,11 +35,7 @@ def untestable(*presets: str) -> set[str]:
     """Claims that cannot be tested where every cell of a preset trained well."""
     plan = load(read_settings([ROOT / name for name in presets]))
     judgements = judge(planned(plan).results(), claims(), 0.95)
-    return {
-        judgement.claim.id
-        for judgement in judgements
-        if UNTESTABLE in {outcome.verdict for outcome in judgement.outcomes}
-    }
+    return {j.claim.id for j in judgements if UNTESTABLE in {o.verdict for o in j.outcomes}}
 
 
 def test_every_claim_can_be_tested_at_the_papers_preset():
@@ -85,12 +81,9 @@ def test_a_threshold_is_a_bound_or_a_number():
     (claim,) = read(ENTRY)
     assert (claim.parts[0].threshold, claim.parts[0].bound) == (0.8, "close")
     (claim,) = read(ENTRY.replace("above: close", "below: -2"))
-    assert (claim.parts[0].threshold, claim.parts[0].side, claim.parts[0].bound) == (
-        -2,
-        "below",
-        "",
-    )
-    assert claim.parts[0].margin(-3.0) == 1
+    (part,) = claim.parts
+    assert (part.threshold, part.side, part.bound) == (-2, "below", "")
+    assert part.margin(-3.0) == 1
 
 
 def test_a_claim_holds_what_its_entry_says():
@@ -140,8 +133,6 @@ def test_what_is_wrong_in_the_file_is_named(old, new, told):
 
 
 def test_the_page_shows_how_to_add_a_claim():
-    from idpipe.claims import cnn
-
     page = (ROOT / "docs/scorecard.md").read_text()
     (entry,) = re.findall(r"```yaml\n(.*?)```", page, re.S)
     (function,) = re.findall(r"```python\n(.*?)```", page, re.S)
@@ -210,16 +201,11 @@ def test_every_bound_is_argued():
     assert all(len(why) > 30 for _, why in bounds().values())
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "expected"),
-    [
-        ([1.0, 2.0, 3.0], [5.0, 6.0, 9.0], 1),
-        ([1.0, 2.0, 3.0], [3.0, 2.0, 1.0], -1),
-        ([1.0, 1.0, 2.0], [1.0, 2.0, 3.0], 0.75**0.5),
-    ],
-)
-def test_ranks(a, b, expected):
-    assert rank_correlation(a, b) == pytest.approx(expected)
+def test_ranks():
+    rising = [1.0, 2.0, 3.0]
+    assert rank_correlation(rising, [5.0, 6.0, 9.0]) == pytest.approx(1)
+    assert rank_correlation(rising, [3.0, 2.0, 1.0]) == pytest.approx(-1)
+    assert rank_correlation([1.0, 1.0, 2.0], rising) == pytest.approx(0.75**0.5)
     assert math.isnan(rank_correlation([1.0, 1.0], [1.0, 2.0]))
 
 

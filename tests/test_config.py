@@ -281,9 +281,8 @@ def test_good():
 
 def test_numbers_that_yaml_reads_as_text_are_numbers(tmp_path):
     path = tmp_path / "config.yaml"
-    path.write_text(
-        "run: x\nstudies: {a: {base: {net: {arch: cnn, depth: 1}, optimizer: {lr: 1e-4}}}}\n"
-    )
+    base = "{net: {arch: cnn, depth: 1}, optimizer: {lr: 1e-4}}"
+    path.write_text(f"run: x\nstudies: {{a: {{base: {base}}}}}\n")
     (cell,) = load(read([path])).cells.values()
     assert cell.optimizer.lr == 1e-4
 
@@ -298,11 +297,8 @@ def test_every_problem_is_told_at_once():
     config = changed("probes/rho", [2])
     config["run"] = "a b"
     config["figures"] = {"dpi": 1}
-    assert [problem.partition(" = ")[0] for problem in problems(config)] == [
-        "run",
-        "probes.rho[0]",
-        "figures.dpi",
-    ]
+    told = [problem.partition(" = ")[0] for problem in problems(config)]
+    assert told == ["run", "probes.rho[0]", "figures.dpi"]
 
 
 JUNK = [
@@ -357,14 +353,6 @@ def test_out_of_domain_images_come_from_another_source():
     assert out_of_domain_source(DataSpec(source="photos"), probes) == "digits"  # embedded too
     chosen = ProbeSpec(out_of_domain_source="cifar10")
     assert out_of_domain_source(DataSpec(), chosen) == "cifar10"
-
-
-def test_data_root(monkeypatch):
-    monkeypatch.delenv("IDPIPE_DATA", raising=False)
-    assert load(GOOD).config.data.root_folder == Path("data").absolute()
-    monkeypatch.setenv("IDPIPE_DATA", "/elsewhere")
-    assert load(GOOD).config.data.root_folder == Path("/elsewhere")
-    assert load(changed("data/root", "/mine")).config.data.root_folder == Path("/mine")
 
 
 def test_images_beside_folders_of_images_are_refused(tmp_path):

@@ -6,17 +6,8 @@ import math
 import pytest
 import torch
 
-from idpipe import winograd
-from idpipe.convolution import (
-    FORMULATIONS,
-    Shape,
-    candidates,
-    convolve,
-    direct,
-    formulations,
-    plain,
-    rule,
-)
+from idpipe import convolution, winograd
+from idpipe.convolution import FORMULATIONS, Shape, candidates, convolve, direct, rule
 from idpipe.transforms import transform_length
 from idpipe.winograd import matrices
 
@@ -35,7 +26,7 @@ def made_up(size: int, kernel: int, dtype: torch.dtype, width: int | None = None
 @pytest.mark.parametrize(("size", "kernel"), CASES)
 def test_transformed_equals_direct(size, kernel):
     given = made_up(size, kernel, torch.float64)
-    both = [convolution(*given) for convolution in (convolve, direct)]
+    both = [convolved(*given) for convolved in (convolve, direct)]
     torch.testing.assert_close(*both, rtol=1e-11, atol=1e-9)
     upstream = torch.randn_like(both[0])
     found, expected = (torch.autograd.grad(output, given, upstream) for output in both)
@@ -54,7 +45,7 @@ def differences(
     """Output, then gradients, of a formulation against the direct one of `given` or of `exact`:
     largest relative errors."""
     exact = given if exact is None else exact
-    with formulations(lambda shape: name):
+    with convolution.formulations(lambda shape: name):
         output = convolve(*given)
     expected = direct(*exact)
     upstream = torch.randn(expected.shape, generator=torch.Generator().manual_seed(0)).to(expected)
@@ -137,7 +128,7 @@ def test_replicates_do_not_leak_into_each_other():
         x, weight = torch.randn(1, 3, 4, 8, 8), torch.randn(3, 4, 4, kernel, kernel)
         weight[1, 0, 0, 0, 0] = float("nan")
         given = [x.requires_grad_(), weight.requires_grad_()]
-        with formulations(lambda shape, name=name: name):
+        with convolution.formulations(lambda shape, name=name: name):
             output = convolve(*given)
         grads = torch.autograd.grad(output, given, torch.ones_like(output))
         assert output[:, [0, 2]].isfinite().all(), name
@@ -180,7 +171,7 @@ def test_the_rule_names_what_fits():
     ):
         shape = Shape(1, e, i, o, k, size, size)
         assert rule(shape) in [*candidates(shape), "padded"], shape
-        assert plain(shape) in candidates(shape), shape
+        assert convolution.plain(shape) in candidates(shape), shape
 
 
 def test_taps_beyond_the_image_are_left_alone():

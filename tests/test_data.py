@@ -1,21 +1,17 @@
 """Sources are what they claim to be; what is missing or damaged is refused by name."""
 
-import functools
 import gzip
 import hashlib
-import http.server
 import json
 import os
 import pickle
 import shutil
 import socket
 import struct
-import subprocess
-import sys
 import tarfile
-import threading
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +20,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from sklearn.datasets import load_digits, load_sample_images
+from sklearn.neighbors import KNeighborsClassifier
+from torchvision import datasets
 
 from idpipe.config import DataConfig, folder_counts, folder_digest
 from idpipe.data import load_split, prepare, training_images
 from idpipe.data_specs import SOURCES, DataSpec, Example
 from idpipe.errors import DataError
 from idpipe.pixels import resize, standardize, unstandardize
-from idpipe.sources import Split, torchvision_sets
+from idpipe.sources import torchvision_sets
 
-IDX = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
+KINDS_OF_IDX = ("images-idx3-ubyte", "labels-idx1-ubyte")
+IDX = [f"{part}-{kind}" for part in ("train", "t10k") for kind in KINDS_OF_IDX]
 
 
 def prepared(out: Path, source: str, root: Path, **settings: Any) -> Path:
@@ -46,48 +41,32 @@ def prepared(out: Path, source: str, root: Path, **settings: Any) -> Path:
     return out
 
 
-def flip(path: Path, place: int) -> None:
-    content = bytearray(path.read_bytes())
-    content[place] ^= 1
-    path.unlink(missing_ok=True)
-    path.write_bytes(content)
-
-
-# --- what idpipe imports ---------------------------------------------------------------------
-
-
-def test_importing_data_and_probes_does_not_import_torch_or_scikit_learn() -> None:
-    code = (
-        "import sys, idpipe.data, idpipe.probes;"
-        "print([m for m in ('torch', 'torchvision', 'sklearn') if m in sys.modules])"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+def flipped(content: bytes, place: int | None = None) -> bytes:
+    """It with one bit flipped, of the byte in the middle or at a place."""
+    changed = bytearray(content)
+    changed[len(content) // 2 if place is None else place] ^= 1
+    return bytes(changed)
 
 
 # --- embedded sources ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("source", ["digits", "photos"])
-def test_class_counts_that_configs_are_checked_against_are_those_prepared(
-    source: str, request: pytest.FixtureRequest
-) -> None:
+@pytest.mark.parametrize("source", ["digits", "photos", "mnist"])
+def test_class_counts_that_configs_are_checked_against_are_those_prepared(source, request):
     folder = request.getfixturevalue(source)
     counts = np.bincount(load_split(folder, "train").labels)
     assert tuple(counts) == SOURCES[source].per_class
     assert json.loads((folder / "info.json").read_text())["train"]["counts"] == list(counts)
 
 
-def test_digits_split_and_labels_are_scikit_learns(digits: Path) -> None:
-    from sklearn.datasets import load_digits
-
+def test_digits_split_and_labels_are_scikit_learns(digits):
     train, test = load_split(digits, "train"), load_split(digits, "test")
     assert train.images.shape == (1437, 1, 28, 28) and test.images.shape == (360, 1, 28, 28)
     assert train.images.dtype == np.uint8 and train.labels.dtype == np.int64
     assert [*train.labels, *test.labels] == list(load_digits().target)
 
 
-def test_digits_lie_as_mnist_places_them(digits: Path) -> None:
+def test_digits_lie_as_mnist_places_them(digits):
     for image in load_split(digits, "train").images[:, 0].astype(float):
         assert image.min() == 0 and image.max() == 255
         rows, columns = np.nonzero(image)
@@ -97,15 +76,12 @@ def test_digits_lie_as_mnist_places_them(digits: Path) -> None:
         assert np.abs(np.array(mass) - 13.5).max() <= 0.5 + 1e-9
 
 
-def test_digits_show_the_image_they_were_made_from(digits: Path) -> None:
-    from sklearn.datasets import load_digits
-
+def test_digits_show_the_image_they_were_made_from(digits):
     agreements = []
     for image, small in zip(load_split(digits, "train").images, load_digits().images, strict=False):
         rows, columns = np.nonzero(image[0])
-        shown = Image.fromarray(image[0]).crop(
-            (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-        )
+        box = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+        shown = Image.fromarray(image[0]).crop(box)
         rows, columns = np.nonzero(small > 6)
         part = small[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
         shrunk = np.asarray(shown.resize(part.shape[::-1], Image.Resampling.BOX))
@@ -113,9 +89,7 @@ def test_digits_show_the_image_they_were_made_from(digits: Path) -> None:
     assert np.median(agreements) > 0.85
 
 
-def test_digits_pass_for_mnist(digits: Path, mnist: Path) -> None:
-    from sklearn.neighbors import KNeighborsClassifier
-
+def test_digits_pass_for_mnist(digits, mnist):
     ours, theirs = load_split(digits, "train"), load_split(mnist, "train")
     pixels = ours.images / 255
     assert abs(pixels.mean() - 0.1307) < 0.02 and abs(pixels.std() - 0.3081) < 0.03
@@ -125,9 +99,7 @@ def test_digits_pass_for_mnist(digits: Path, mnist: Path) -> None:
     assert reader.score(ours.images.reshape(len(ours.labels), -1), ours.labels) > 0.7
 
 
-def test_photos_are_different_tiles_of_the_photographs(photos: Path) -> None:
-    from sklearn.datasets import load_sample_images
-
+def test_photos_are_different_tiles_of_the_photographs(photos):
     where: dict[bytes, tuple[int, int, int]] = {}
     for label, photo in enumerate(load_sample_images().images):
         top, left = photo.shape[0] % 40 // 2, photo.shape[1] % 40 // 2
@@ -165,11 +137,7 @@ def write_idx(folder: Path, count: int = 12, seed: int = 0) -> Path:
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion"])
-def test_idx_sources_equal_torchvision(
-    name: str, real_images: Path, request: pytest.FixtureRequest
-) -> None:
-    from torchvision import datasets
-
+def test_idx_sources_equal_torchvision(name, real_images, request):
     folder = request.getfixturevalue(name)
     kind = {"mnist": datasets.MNIST, "fashion": datasets.FashionMNIST}[name]
     for split in ("train", "test"):
@@ -178,84 +146,49 @@ def test_idx_sources_equal_torchvision(
         np.testing.assert_array_equal(ours.labels, theirs.targets.numpy())
 
 
-def test_mnist_counts_are_those_of_the_table(mnist: Path) -> None:
-    assert tuple(np.bincount(load_split(mnist, "train").labels)) == SOURCES["mnist"].per_class
-
-
-def test_a_subset_records_its_own_counts(fashion: Path) -> None:
+def test_a_subset_records_its_own_counts(fashion):
     assert json.loads((fashion / "info.json").read_text())["test"]["counts"] == [90] * 10
 
 
 @pytest.mark.parametrize("name", IDX)
-def test_one_flipped_byte_of_mnist_is_found(name: str, real_images: Path, tmp_path: Path) -> None:
+def test_one_flipped_byte_of_mnist_is_found(name, real_images, tmp_path):
     raw = tmp_path / "MNIST/raw"
     raw.mkdir(parents=True)
-    for other in IDX:
+    for other in {*IDX} - {name}:
         (raw / other).symlink_to(real_images / "MNIST/raw" / other)
-    flip(raw / name, -3)
+    (raw / name).write_bytes(flipped((real_images / "MNIST/raw" / name).read_bytes(), -3))
     with pytest.raises(DataError, match=rf"raw/{name}: truncated or corrupt.*SHA-256.*[Dd]elete"):
         prepared(tmp_path / "out", "mnist", tmp_path)
     assert not (tmp_path / "out/info.json").exists()
 
 
-@pytest.mark.parametrize("name", IDX)
-def test_a_truncated_idx_file_is_found(name: str, tmp_path: Path) -> None:
-    raw = write_idx(tmp_path)
-    path = raw / name
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(DataError, match=rf"{path}: truncated or corrupt: it has [\d,]+ bytes"):
-        prepared(tmp_path / "out", "mnist", tmp_path)
+IDX_DAMAGES = [
+    # file's place in `IDX` -> its content then; what is said of the last one
+    *[({place: lambda old: old[:-1]}, r"it has [\d,]+ bytes") for place in range(4)],
+    ({2: lambda old: b"\0\0\x09" + old[3:]}, ".*no idx header"),
+    ({2: lambda old: b""}, ".*no idx header"),
+    ({2: lambda old: old + b"\0"}, ".*header promises"),
+    ({2: lambda old: struct.pack(">IIII", 0x803, 12, 14, 56) + old[16:]}, ".*not 28 x 28"),
+    ({3: lambda old: old[:-1] + b"\x0a"}, ".*the label 10"),
+    ({3: lambda old: struct.pack(">II", 0x801, 11) + bytes(11)}, ".*has 11 labels"),
+    (
+        {
+            2: lambda old: struct.pack(">IIII", 0x803, 0, 28, 28),
+            3: lambda old: struct.pack(">II", 0x801, 0),
+        },
+        ".*has 0 labels",
+    ),
+]
 
 
-def bad_magic(raw: Path) -> None:
-    flip(raw / IDX[2], 2)
-
-
-def empty_file(raw: Path) -> None:
-    (raw / IDX[2]).write_bytes(b"")
-
-
-def longer_file(raw: Path) -> None:
-    (raw / IDX[2]).write_bytes((raw / IDX[2]).read_bytes() + b"\0")
-
-
-def wide_images(raw: Path) -> None:
-    header = struct.pack(">IIII", 0x803, 12, 14, 56)
-    (raw / IDX[2]).write_bytes(header + (raw / IDX[2]).read_bytes()[16:])
-
-
-def label_ten(raw: Path) -> None:
-    (raw / IDX[3]).write_bytes((raw / IDX[3]).read_bytes()[:-1] + b"\x0a")
-
-
-def too_few_labels(raw: Path) -> None:
-    (raw / IDX[3]).write_bytes(struct.pack(">II", 0x801, 11) + bytes(11))
-
-
-def no_images(raw: Path) -> None:
-    (raw / IDX[2]).write_bytes(struct.pack(">IIII", 0x803, 0, 28, 28))
-    (raw / IDX[3]).write_bytes(struct.pack(">II", 0x801, 0))
-
-
-@pytest.mark.parametrize(
-    ("damage", "file", "reason"),
-    [
-        (bad_magic, 2, "no idx header"),
-        (empty_file, 2, "no idx header"),
-        (longer_file, 2, "header promises"),
-        (wide_images, 2, "not 28 x 28"),
-        (label_ten, 3, "the label 10"),
-        (too_few_labels, 3, "has 11 labels"),
-        (no_images, 3, "has 0 labels"),
-    ],
-)
-def test_a_damaged_idx_file_is_named(
-    damage: Callable[[Path], None], file: int, reason: str, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("damages", "reason"), IDX_DAMAGES)
+def test_a_damaged_idx_file_is_named(damages, reason, tmp_path):
     raw = write_idx(tmp_path)
     prepared(tmp_path / "out", "mnist", tmp_path)
-    damage(raw)
-    with pytest.raises(DataError, match=rf"{raw / IDX[file]}: truncated or corrupt: .*{reason}"):
+    for place, damage in damages.items():
+        path = raw / IDX[place]
+        path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match=rf"{path}: truncated or corrupt: {reason}"):
         prepared(tmp_path / "out", "mnist", tmp_path)
 
 
@@ -267,7 +200,7 @@ def pack(raw: Path, name: str, keep: bool = False) -> Path:
     return packed
 
 
-def test_packed_files_alone_are_read(tmp_path: Path) -> None:
+def test_packed_files_alone_are_read(tmp_path):
     raw = write_idx(tmp_path)
     before = load_split(prepared(tmp_path / "plain", "mnist", tmp_path), "test")
     for name in IDX:
@@ -277,28 +210,29 @@ def test_packed_files_alone_are_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(before.labels, after.labels)
 
 
-@pytest.mark.parametrize("damage", [lambda p: p.write_bytes(p.read_bytes()[:-9])])
-def test_a_truncated_packed_file_is_named(damage: Callable[[Path], None], tmp_path: Path) -> None:
-    raw = write_idx(tmp_path)
-    packed = pack(raw, IDX[0])
-    damage(packed)
+def test_a_truncated_packed_file_is_named(tmp_path):
+    packed = pack(write_idx(tmp_path), IDX[0])
+    packed.write_bytes(packed.read_bytes()[:-9])
     with pytest.raises(DataError, match=f"{packed}: truncated or corrupt"):
         prepared(tmp_path / "out", "mnist", tmp_path)
 
 
-def test_a_flipped_byte_shows_against_the_packed_file_beside_it(tmp_path: Path) -> None:
-    raw = write_idx(tmp_path)
-    pack(raw, IDX[0], keep=True)
+def test_a_flipped_byte_shows_against_the_packed_file_beside_it(tmp_path):
+    path = write_idx(tmp_path) / IDX[0]
+    pack(path.parent, IDX[0], keep=True)
     prepared(tmp_path / "out", "mnist", tmp_path)
-    flip(raw / IDX[0], 1000)
-    with pytest.raises(DataError, match=rf"{raw / IDX[0]}: truncated or corrupt.*{IDX[0]}\.gz"):
+    path.write_bytes(flipped(path.read_bytes(), 1000))
+    with pytest.raises(DataError, match=rf"{path}: truncated or corrupt.*{IDX[0]}\.gz"):
         prepared(tmp_path / "out", "mnist", tmp_path)
 
 
 # --- what cannot be had ----------------------------------------------------------------------
 
 
-def assert_helpful(error: pytest.ExceptionInfo[DataError], source: str, folder: Path) -> None:
+@contextmanager
+def helpfully_refused(source: str, folder: Path) -> Iterator[pytest.ExceptionInfo[DataError]]:
+    with pytest.raises(DataError) as error:
+        yield error
     text = str(error.value)
     assert f"data.source = {source}" in text
     for needed in (str(folder), "data.root", "IDPIPE_DATA", "data.source: digits"):
@@ -308,33 +242,29 @@ def assert_helpful(error: pytest.ExceptionInfo[DataError], source: str, folder: 
     assert error.value.__suppress_context__ or error.value.__context__ is None
 
 
-@pytest.mark.parametrize(
-    ("source", "inside"),
-    [
-        ("mnist", "MNIST/raw"),
-        ("fashion_mnist", "FashionMNIST/raw"),
-        ("cifar10", "cifar-10-batches-py"),
-    ],
-)
-def test_a_missing_data_set_says_where_it_was_sought_and_what_to_do(
-    source: str, inside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+INSIDE = {
+    "mnist": "MNIST/raw",
+    "fashion_mnist": "FashionMNIST/raw",
+    "cifar10": "cifar-10-batches-py",
+}
+
+
+@pytest.mark.parametrize("source", INSIDE)
+def test_a_missing_data_set_says_where_it_was_sought_and_what_to_do(source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError) as error:
+    with helpfully_refused(source, tmp_path / "elsewhere" / INSIDE[source]) as error:
         prepared(tmp_path / "out", source, Path("elsewhere"))
-    assert_helpful(error, source, tmp_path / "elsewhere" / inside)
     assert "data.download is false" in str(error.value)
     assert not (tmp_path / "out").exists() and not (tmp_path / "elsewhere").exists()
 
 
-def test_a_file_missing_from_the_set_counts_as_missing(tmp_path: Path) -> None:
+def test_a_file_missing_from_the_set_counts_as_missing(tmp_path):
     (write_idx(tmp_path) / IDX[1]).unlink()
-    with pytest.raises(DataError) as error:
+    with helpfully_refused("mnist", tmp_path / "MNIST/raw"):
         prepared(tmp_path / "out", "mnist", tmp_path)
-    assert_helpful(error, "mnist", tmp_path / "MNIST/raw")
 
 
-def test_a_missing_out_of_domain_source_names_its_key(tmp_path: Path) -> None:
+def test_a_missing_out_of_domain_source_names_its_key(tmp_path):
     where = DataConfig(source="mnist", download=False)
     with pytest.raises(DataError) as error:
         prepare(DataSpec(source="fashion_mnist"), where, tmp_path / "out", tmp_path)
@@ -342,9 +272,7 @@ def test_a_missing_out_of_domain_source_names_its_key(tmp_path: Path) -> None:
     assert "probes.out_of_domain_source: photos" in str(error.value)
 
 
-def test_the_root_comes_from_the_config_then_the_environment_then_data(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_root_comes_from_the_config_then_the_environment_then_data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     spec = DataSpec(source="mnist")
     for root, variable, sought in (("a", "b", "a"), (None, "b", "b"), (None, "", "data")):
@@ -354,84 +282,39 @@ def test_the_root_comes_from_the_config_then_the_environment_then_data(
             prepare(spec, where, tmp_path / "out")
 
 
-@pytest.fixture
-def refused_port() -> int:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        return int(closed.getsockname()[1])
-
-
-@pytest.fixture
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-
-
-@pytest.mark.parametrize("source", ["mnist", "fashion_mnist", "cifar10"])
+@pytest.mark.parametrize("source", INSIDE)
 @pytest.mark.usefixtures("no_proxy")
-def test_a_refused_download_gives_the_same_message(
-    source: str, refused_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from torchvision import datasets
-
-    address = f"http://127.0.0.1:{refused_port}/"
+def test_a_refused_download_gives_the_same_message(source, tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}/"
     for kind in (datasets.MNIST, datasets.FashionMNIST):
         monkeypatch.setattr(kind, "mirrors", [address])
     monkeypatch.setattr(datasets.CIFAR10, "url", f"{address}cifar-10-python.tar.gz")
-    with pytest.raises(DataError) as error:
+    with helpfully_refused(source, tmp_path / "root" / INSIDE[source]) as error:
         prepared(tmp_path / "out", source, tmp_path / "root", download=True)
-    inside = {"mnist": "MNIST/raw", "fashion_mnist": "FashionMNIST/raw"}
-    folder = tmp_path / "root" / inside.get(source, "cifar-10-batches-py")
-    assert_helpful(error, source, folder)
     assert "the download failed" in str(error.value) and "refused" in str(error.value)
     assert list((tmp_path / "root").iterdir()) == []
 
 
 @pytest.mark.usefixtures("no_proxy")
-def test_a_silent_server_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from torchvision import datasets
-
+def test_a_silent_server_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr(torchvision_sets, "NETWORK_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr(
-            datasets.MNIST, "mirrors", [f"http://127.0.0.1:{silent.getsockname()[1]}/"]
-        )
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        monkeypatch.setattr(datasets.MNIST, "mirrors", [address])
         with pytest.raises(DataError, match=r"the download failed .*timed out"):
             prepared(tmp_path / "out", "mnist", tmp_path, download=True)
     assert socket.getdefaulttimeout() is None
 
 
-def test_a_root_that_cannot_be_written_gives_the_same_message(tmp_path: Path) -> None:
+def test_a_root_that_cannot_be_written_gives_the_same_message(tmp_path):
     (tmp_path / "root").write_text("a file, not a folder")
-    with pytest.raises(DataError) as error:
+    with helpfully_refused("mnist", tmp_path / "root/MNIST/raw"):
         prepared(tmp_path / "out", "mnist", tmp_path / "root", download=True)
-    assert_helpful(error, "mnist", tmp_path / "root/MNIST/raw")
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder and the address it is served at."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    handler = functools.partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as served:
-        thread = threading.Thread(target=served.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        yield folder, f"http://127.0.0.1:{served.server_port}/"
-        served.shutdown()
-        thread.join()
 
 
 @pytest.mark.usefixtures("no_proxy")
-def test_a_download_leaves_files_that_are_there_and_no_litter(
-    server: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from torchvision import datasets
-
+def test_a_download_leaves_files_that_are_there_and_no_litter(server, tmp_path, monkeypatch):
     served, address = server
     resources = []
     raw = write_idx(tmp_path / "origin", seed=1)
@@ -444,11 +327,8 @@ def test_a_download_leaves_files_that_are_there_and_no_litter(
     mine.parent.mkdir(parents=True)
     shutil.copy(raw / IDX[0], mine)
     kept = mine.stat().st_mtime_ns
-    found = load_split(
-        prepared(tmp_path / "out", "mnist", tmp_path / "root", download=True), "test"
-    )
-    theirs = (raw / IDX[2]).read_bytes()[16:]
-    assert found.images.tobytes() == theirs
+    out = prepared(tmp_path / "out", "mnist", tmp_path / "root", download=True)
+    assert load_split(out, "test").images.tobytes() == (raw / IDX[2]).read_bytes()[16:]
     assert mine.stat().st_mtime_ns == kept
     assert [path.name for path in (tmp_path / "root").iterdir()] == ["MNIST"]
     (served / f"{IDX[0]}.gz").unlink()
@@ -461,8 +341,6 @@ def test_a_download_leaves_files_that_are_there_and_no_litter(
 @pytest.fixture
 def cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A root with tiny batches in CIFAR-10's format, known to torchvision by their MD5."""
-    from torchvision import datasets
-
     folder = tmp_path / "root/cifar-10-batches-py"
     folder.mkdir(parents=True)
     generator = np.random.default_rng(0)
@@ -479,7 +357,7 @@ def cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_cifar_pixels_lie_by_channel_row_column(cifar: Path, tmp_path: Path) -> None:
+def test_cifar_pixels_lie_by_channel_row_column(cifar, tmp_path):
     out = prepared(tmp_path / "out", "cifar10", cifar.parent)
     train = load_split(out, "train")
     assert train.images.shape == (12, 3, 32, 32) and list(train.labels[:6]) == [0, 1, 2, 3, 9, 9]
@@ -489,21 +367,15 @@ def test_cifar_pixels_lie_by_channel_row_column(cifar: Path, tmp_path: Path) -> 
     assert len(load_split(out, "test").labels) == 6
 
 
-@pytest.mark.parametrize("damage", [lambda p: flip(p, 99), lambda p: p.write_bytes(b"")])
+@pytest.mark.parametrize("damage", [lambda old: flipped(old, 99), lambda old: b""])
 @pytest.mark.parametrize("name", ["data_batch_2", "test_batch", "batches.meta"])
-def test_a_damaged_cifar_batch_is_named(
-    name: str, damage: Callable[[Path], None], cifar: Path, tmp_path: Path
-) -> None:
-    damage(cifar / name)
+def test_a_damaged_cifar_batch_is_named(name, damage, cifar, tmp_path):
+    (cifar / name).write_bytes(damage((cifar / name).read_bytes()))
     with pytest.raises(DataError, match=rf"{cifar / name}: truncated or corrupt.*MD5"):
         prepared(tmp_path / "out", "cifar10", cifar.parent, download=True)
 
 
-def test_a_cifar_archive_is_unpacked(
-    cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from torchvision import datasets
-
+def test_a_cifar_archive_is_unpacked(cifar, tmp_path, monkeypatch):
     archive = cifar.parent / "cifar-10-python.tar.gz"
     with tarfile.open(archive, "w:gz") as packed:
         packed.add(cifar, cifar.name)
@@ -518,18 +390,32 @@ def test_a_cifar_archive_is_unpacked(
 # --- the user's own images -------------------------------------------------------------------
 
 
-def picture(path: Path, level: int = 128, size: tuple[int, int] = (8, 8), mode: str = "L") -> Path:
+def picture(path: Path, level: int = 128) -> Path:
     """A flat image."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("L", size, level).convert(mode).save(path)
+    Image.new("L", (8, 8), level).save(path, "PNG")
     return path
 
 
-def own(folder: Path, out: Path, **settings: Any) -> Path:
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """The folder of the user's own images."""
+    (tmp_path / "mine").mkdir()
+    return tmp_path / "mine"
+
+
+def own(folder: Path, **settings: Any) -> Path:
+    """It, prepared beside it."""
     spec = {"size": 8, "digest": folder_digest(folder), "examples": [{"label": 0}], **settings}
     where = DataConfig(source="image_folder", folder=str(folder))
-    prepare(DataSpec.model_validate({"source": "image_folder", **spec}), where, out)
-    return out
+    data = DataSpec.model_validate({"source": "image_folder", **spec})
+    prepare(data, where, folder.with_name("out"))
+    return folder.with_name("out")
+
+
+def shown(folder: Path, **settings: Any) -> np.ndarray:
+    """Its training images."""
+    return load_split(own(folder, **settings), "train").images
 
 
 LAYOUTS: dict[str, tuple[list[str], list[int], list[int]]] = {
@@ -547,144 +433,119 @@ LAYOUTS: dict[str, tuple[list[str], list[int], list[int]]] = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_image_folder_layouts(layout: str, tmp_path: Path) -> None:
+def test_image_folder_layouts(layout, mine):
     files, train_labels, test_labels = LAYOUTS[layout]
-    folder = tmp_path / "mine"
     for level, name in enumerate(files):
+        picture(mine / name, level)
         if name.endswith(".txt"):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text("no image")
-        else:
-            picture(folder / name, level)
-    out = own(folder, tmp_path / "out")
+            (mine / name).write_text("no image")
+    out = own(mine)
     train, test = load_split(out, "train"), load_split(out, "test")
     assert list(train.labels) == train_labels and list(test.labels) == test_labels
     # What configs are checked against counts the same images in the same classes.
-    assert folder_counts(folder) == list(np.bincount(train.labels))
+    assert folder_counts(mine) == list(np.bincount(train.labels))
     inside = [n for n in files if n.startswith("train/")] or files
     ordered = sorted((n for n in inside if n.endswith(".png")), key=lambda n: Path(n).parts)
     assert list(train.images[:, 0, 0, 0]) == [files.index(name) for name in ordered]
 
 
-def test_images_of_any_shape_become_their_central_square(tmp_path: Path) -> None:
+def test_images_of_any_shape_become_their_central_square(mine):
     wide = np.zeros((8, 20), np.uint8)
     wide[:, 6:14] = np.arange(64).reshape(8, 8)
-    (tmp_path / "mine").mkdir()
-    Image.fromarray(wide).save(tmp_path / "mine/a.png")
-    Image.fromarray(wide.T).save(tmp_path / "mine/b.png")
-    images = load_split(own(tmp_path / "mine", tmp_path / "out"), "train").images
-    np.testing.assert_array_equal(images[0, 0], np.arange(64).reshape(8, 8))
-    np.testing.assert_array_equal(images[1, 0], np.arange(64).reshape(8, 8).T)
+    Image.fromarray(wide).save(mine / "a.png")
+    Image.fromarray(wide.T).save(mine / "b.png")
+    square = np.arange(64).reshape(8, 8)
+    np.testing.assert_array_equal(shown(mine)[:, 0], [square, square.T])
 
 
-def test_shrinking_averages_rather_than_skips(tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
+def test_shrinking_averages_rather_than_skips(mine):
     board = np.indices((64, 64)).sum(0) % 2 * 255
-    Image.fromarray(board.astype(np.uint8)).save(tmp_path / "mine/a.png")
-    shrunk = load_split(own(tmp_path / "mine", tmp_path / "out"), "train").images
-    assert np.abs(shrunk.astype(int) - 127).max() <= 2
+    Image.fromarray(board.astype(np.uint8)).save(mine / "a.png")
+    assert np.abs(shown(mine).astype(int) - 127).max() <= 2
 
 
-def test_gray_is_luma_and_colour_is_kept(tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    Image.new("RGB", (8, 8), (250, 100, 30)).save(tmp_path / "mine/a.png")
-    gray = load_split(own(tmp_path / "mine", tmp_path / "gray"), "train").images
-    colour = load_split(own(tmp_path / "mine", tmp_path / "rgb", channels=3), "train").images
+def test_gray_is_luma_and_colour_is_kept(mine):
+    Image.new("RGB", (8, 8), (250, 100, 30)).save(mine / "a.png")
+    gray, colour = shown(mine), shown(mine, channels=3)
     assert gray.shape == (1, 1, 8, 8) and abs(gray[0, 0, 0, 0] - 136.87) < 1
     assert list(colour[0, :, 0, 0]) == [250, 100, 30]
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-def test_transparency_lies_on_black(mode: str, tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
+def test_transparency_lies_on_black(mode, mine):
     image = Image.new("LA", (8, 8), (200, 255))
     image.paste((200, 0), (0, 0, 4, 8))
     if mode == "P":
         flat = Image.new("P", (8, 8), 1)
         flat.putpalette([0, 0, 0, 200, 200, 200, 90, 90, 90])
         flat.paste(2, (0, 0, 4, 8))
-        flat.save(tmp_path / "mine/a.png", transparency=2)
+        flat.save(mine / "a.png", transparency=2)
     else:
-        image.convert(mode).save(tmp_path / "mine/a.png")
-    shown = load_split(own(tmp_path / "mine", tmp_path / "out"), "train").images[0, 0]
-    assert (shown[:, :4] == 0).all() and (shown[:, 4:] == 200).all()
+        image.convert(mode).save(mine / "a.png")
+    pixels = shown(mine)[0, 0]
+    assert (pixels[:, :4] == 0).all() and (pixels[:, 4:] == 200).all()
 
 
-def test_sixteen_bit_gray_keeps_its_range(tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
+def test_sixteen_bit_gray_keeps_its_range(mine):
     ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
-    Image.fromarray(ramp).save(tmp_path / "mine/a.png")
-    Image.fromarray(ramp).save(tmp_path / "mine/b.tiff")
-    for shown in load_split(own(tmp_path / "mine", tmp_path / "out"), "train").images:
-        assert np.abs(shown[0].astype(float) - ramp / 257).max() <= 0.5
+    Image.fromarray(ramp).save(mine / "a.png")
+    Image.fromarray(ramp).save(mine / "b.tiff")
+    both = shown(mine)
+    assert len(both) == 2 and np.abs(both.astype(float) - ramp / 257).max() <= 0.5
 
 
-def test_a_turned_photograph_stands_upright(tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
+def test_a_turned_photograph_stands_upright(mine):
     pixels = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held so that the top lies at the right
-    Image.fromarray(np.rot90(pixels, 1)).save(tmp_path / "mine/a.png", exif=exif)
-    shown = load_split(own(tmp_path / "mine", tmp_path / "out"), "train").images[0, 0]
-    np.testing.assert_array_equal(shown, pixels)
+    Image.fromarray(np.rot90(pixels, 1)).save(mine / "a.png", exif=exif)
+    np.testing.assert_array_equal(shown(mine)[0, 0], pixels)
 
 
-def noisy(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(0).integers(0, 256, (40, 40), dtype=np.uint8)
-    Image.fromarray(pixels).save(path)
-    return path
+KINDS = ("png", "jpg", "bmp", "gif", "tiff", "webp")
+UNREADABLE = [
+    *[(f"a.{kind}", lambda old: old[: len(old) // 2]) for kind in KINDS],
+    ("a.png", lambda old: b""),
+    ("a.png", lambda old: b"no image at all"),
+    ("a.png", lambda old: b"\x89PNG\r\n\x1a\n"),
+    ("a.png", flipped),
+]
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp", "a.gif", "a.tiff", "a.webp"])
+@pytest.mark.parametrize(("name", "damage"), UNREADABLE)
 @pytest.mark.filterwarnings("ignore:Truncated File Read")
-def test_a_truncated_image_is_named(name: str, tmp_path: Path) -> None:
-    path = noisy(tmp_path / "mine" / name)
-    own(tmp_path / "mine", tmp_path / "whole")
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(DataError, match=rf"{path}: cannot be read as an image"):
-        own(tmp_path / "mine", tmp_path / "out")
+def test_a_damaged_image_is_named(name, damage, mine):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 40), dtype=np.uint8)
+    Image.fromarray(pixels).save(mine / name)
+    own(mine)
+    (mine / name).write_bytes(damage((mine / name).read_bytes()))
+    with pytest.raises(DataError, match=rf"{mine / name}: cannot be read as an image"):
+        own(mine)
 
 
-@pytest.mark.parametrize("content", [b"", b"no image at all", b"\x89PNG\r\n\x1a\n"])
-def test_a_file_that_is_no_image_is_named(content: bytes, tmp_path: Path) -> None:
-    path = picture(tmp_path / "mine/a.png")
-    path.write_bytes(content)
-    with pytest.raises(DataError, match=rf"{path}: cannot be read as an image"):
-        own(tmp_path / "mine", tmp_path / "out")
-
-
-def test_a_flipped_byte_of_a_png_is_found(tmp_path: Path) -> None:
-    path = noisy(tmp_path / "mine/a.png")
-    flip(path, path.stat().st_size // 2)
-    with pytest.raises(DataError, match=rf"{path}: cannot be read as an image"):
-        own(tmp_path / "mine", tmp_path / "out")
-
-
-def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    Image.fromarray(np.ones((8, 8), np.float32)).save(tmp_path / "mine/a.tiff")
+def test_floating_point_pixels_are_refused(mine):
+    Image.fromarray(np.ones((8, 8), np.float32)).save(mine / "a.tiff")
     with pytest.raises(DataError, match=r"a.tiff: .*floating point"):
-        own(tmp_path / "mine", tmp_path / "out")
+        own(mine)
 
 
-def test_images_beside_classes_are_refused(tmp_path: Path) -> None:
-    picture(tmp_path / "mine/a/x.png")
-    loose = picture(tmp_path / "mine/y.png")
+def test_images_beside_classes_are_refused(mine):
+    picture(mine / "a/x.png")
+    loose = picture(mine / "y.png")
     with pytest.raises(DataError, match=rf"data\.folder: {loose} lies beside"):
-        own(tmp_path / "mine", tmp_path / "out")
+        own(mine)
 
 
-def test_a_folder_that_changed_since_it_was_hashed_is_refused(tmp_path: Path) -> None:
-    picture(tmp_path / "mine/a.png")
-    digest = folder_digest(tmp_path / "mine")
-    picture(tmp_path / "mine/a.png", 7)
+def test_a_folder_that_changed_since_it_was_hashed_is_refused(mine):
+    picture(mine / "a.png")
+    digest = folder_digest(mine)
+    picture(mine / "a.png", 7)
     with pytest.raises(DataError, match=r"data\.folder = .*changed"):
-        own(tmp_path / "mine", tmp_path / "out", digest=digest)
+        own(mine, digest=digest)
 
 
 @pytest.mark.parametrize("folder", [None, "missing", "empty", "untrained"])
-def test_a_folder_without_training_images_is_refused(folder: str | None, tmp_path: Path) -> None:
+def test_a_folder_without_training_images_is_refused(folder, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "untrained/train").mkdir(parents=True)
     where = DataConfig(source="image_folder", folder=folder and str(tmp_path / folder))
@@ -695,7 +556,7 @@ def test_a_folder_without_training_images_is_refused(folder: str | None, tmp_pat
 # --- prepared files --------------------------------------------------------------------------
 
 
-def test_preparing_twice_gives_the_same_bytes_and_no_litter(tmp_path: Path) -> None:
+def test_preparing_twice_gives_the_same_bytes_and_no_litter(tmp_path):
     write_idx(tmp_path)
     out = prepared(tmp_path / "out", "mnist", tmp_path)
     names = {"train.npz", "test.npz", "info.json"}
@@ -708,27 +569,22 @@ def test_preparing_twice_gives_the_same_bytes_and_no_litter(tmp_path: Path) -> N
     assert info["train"]["images_sha256"] == hashlib.sha256(images.tobytes()).hexdigest()
 
 
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-50])
+IMAGES = np.zeros((3, 1, 4, 4), np.uint8)
 
 
-def other_arrays(path: Path) -> None:
-    np.savez(path, pictures=np.zeros(3))
-
-
-def fewer_labels(path: Path) -> None:
-    np.savez(path, images=np.zeros((3, 1, 4, 4), np.uint8), labels=np.zeros(2, np.int64))
-
-
-def other_type(path: Path) -> None:
-    np.savez(path, images=np.zeros((3, 1, 4, 4)), labels=np.zeros(3, np.int64))
-
-
-DAMAGES = [cut, other_arrays, lambda p: flip(p, 3000), lambda p: p.write_bytes(b""), os.unlink]
-
-
-@pytest.mark.parametrize("damage", [*DAMAGES, fewer_labels, other_type])
-def test_a_damaged_prepared_file_is_named(damage: Callable[[Path], None], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[:-50]),
+        lambda path: path.write_bytes(flipped(path.read_bytes(), 3000)),
+        lambda path: path.write_bytes(b""),
+        os.unlink,
+        partial(np.savez, pictures=np.zeros(3)),
+        partial(np.savez, images=IMAGES, labels=np.zeros(2, np.int64)),
+        partial(np.savez, images=IMAGES.astype(float), labels=np.zeros(3, np.int64)),
+    ],
+)
+def test_a_damaged_prepared_file_is_named(damage, tmp_path):
     write_idx(tmp_path)
     out = prepared(tmp_path / "out", "mnist", tmp_path)
     damage(out / "test.npz")
@@ -739,7 +595,7 @@ def test_a_damaged_prepared_file_is_named(damage: Callable[[Path], None], tmp_pa
 # --- pixels ----------------------------------------------------------------------------------
 
 
-def test_standardizing_follows_appendix_a() -> None:
+def test_standardizing_follows_appendix_a():
     spec = DataSpec(source="photos")
     images = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 4), dtype=np.uint8)
     scaled = standardize(images, spec)
@@ -751,27 +607,18 @@ def test_standardizing_follows_appendix_a() -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["digits", "photos"]))
-def test_unstandardizing_undoes_it(seed: int, source: str) -> None:
+def test_unstandardizing_undoes_it_and_does_not_clip(seed, source):
     spec = DataSpec.model_validate({"source": source})
     shape = (2, spec.channels, 5, 5)
     images = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
     back = unstandardize(standardize(images, spec), spec)
     np.testing.assert_allclose(back, images / 255, atol=1e-6)
+    bright = np.full((spec.channels, 1, 1), 10, np.float32)
+    assert unstandardize(bright, spec).max() > 3
 
 
-def test_unstandardizing_does_not_clip() -> None:
-    assert unstandardize(np.full((1, 1, 1), 10, np.float32), DataSpec()).max() > 3
-
-
-@given(
-    size=st.integers(1, 40),
-    height=st.integers(1, 40),
-    width=st.integers(1, 40),
-    seed=st.integers(0, 99),
-)
-def test_resizing_keeps_range_and_flat_images(
-    size: int, height: int, width: int, seed: int
-) -> None:
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.integers(0, 99))
+def test_resizing_keeps_range_and_flat_images(size, height, width, seed):
     images = np.random.default_rng(seed).normal(size=(2, 3, height, width)).astype(np.float32)
     images[1, 1] = 0.7
     small = resize(images, size)
@@ -780,97 +627,65 @@ def test_resizing_keeps_range_and_flat_images(
     np.testing.assert_allclose(small[1, 1], 0.7, rtol=1e-5)
 
 
-def test_resizing_to_the_same_size_changes_nothing() -> None:
+def test_resizing_to_the_same_size_changes_nothing():
     images = np.random.default_rng(0).normal(size=(3, 1, 9, 9)).astype(np.float32)
     np.testing.assert_array_equal(resize(images, 9), images)
 
 
-def test_resizing_shrinks_without_aliases_and_keeps_the_mean() -> None:
+def test_resizing_shrinks_without_aliases_and_keeps_the_mean():
     board = (np.indices((28, 28)).sum(0) % 2).astype(np.float32)
     np.testing.assert_allclose(resize(board, 7), 0.5, atol=0.05)
     image = np.random.default_rng(0).random((28, 28), np.float32)
     assert resize(image, 14).mean() == pytest.approx(image.mean(), abs=0.01)
 
 
-def test_resizing_does_not_turn_or_mirror() -> None:
+def test_resizing_does_not_turn_or_mirror():
     image = np.zeros((8, 8), np.float32)
     image[1, 6] = 1
-    assert np.unravel_index(resize(image, 16).argmax(), (16, 16))[0] in (2, 3)
-    assert np.unravel_index(resize(image, 16).argmax(), (16, 16))[1] in (12, 13)
+    row, column = np.unravel_index(resize(image, 16).argmax(), (16, 16))
+    assert row in (2, 3) and column in (12, 13)
 
 
 # --- training images -------------------------------------------------------------------------
 
 
-def members(split: Split, label: int) -> list[int]:
-    return [n for n, known in enumerate(split.labels) if known == label]
-
-
-def test_an_example_is_counted_within_its_class(digits: Path) -> None:
+def test_training_images_are_counted_within_their_class_and_varying_ones_follow(digits):
     train = load_split(digits, "train")
-    spec = DataSpec(examples=(Example(label=7, index=4), Example(label=0, index=2)))
-    images = training_images(spec, digits, replicates=3)
-    assert images.shape == (1, 2, 1, 28, 28) and images.dtype == np.float32
-    chosen = [members(train, 7)[4], members(train, 0)[2]]
-    np.testing.assert_array_equal(images[0], standardize(train.images[chosen], spec))
+    sevens, zeros = (np.flatnonzero(train.labels == label) for label in (7, 0))
+    one = Example(label=7, index=4)
+    for spec, chosen in (
+        (DataSpec(examples=(one, Example(label=0, index=2))), [[sevens[4], zeros[2]]]),
+        (DataSpec(examples=(one,), vary=True), [[number] for number in sevens[4:7]]),
+        (DataSpec(examples="all"), [range(1437)]),
+    ):
+        images = training_images(spec, digits, replicates=3)
+        assert images.shape == (*np.shape(chosen), 1, 28, 28) and images.dtype == np.float32
+        expected = [standardize(train.images[list(row)], spec) for row in chosen]
+        np.testing.assert_array_equal(images, expected)
 
 
-def test_varying_replicates_take_the_next_images_of_the_class(digits: Path) -> None:
-    train = load_split(digits, "train")
-    spec = DataSpec(examples=(Example(label=7, index=4),), vary=True)
-    images = training_images(spec, digits, replicates=3)
-    assert images.shape == (3, 1, 1, 28, 28)
-    chosen = members(train, 7)[4:7]
-    np.testing.assert_array_equal(images[:, 0], standardize(train.images[chosen], spec))
-
-
-def test_all_is_the_whole_training_set_in_order(digits: Path) -> None:
-    spec = DataSpec(examples="all")
-    images = training_images(spec, digits, replicates=5)
-    assert images.shape == (1, 1437, 1, 28, 28)
-    np.testing.assert_array_equal(images[0], standardize(load_split(digits, "train").images, spec))
-
-
-def test_training_images_come_at_the_cells_size(digits: Path) -> None:
+def test_training_images_come_at_the_cells_size(digits):
     full = training_images(DataSpec(), digits, 1)
     small = training_images(DataSpec(size=14), digits, 1)
     assert small.shape == (1, 1, 1, 14, 14)
     np.testing.assert_allclose(small, resize(full, 14), atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("example", "vary", "key"),
-    [
-        (
-            Example(label=3, index=90),
-            False,
-            r"data\.examples\[0\]\.index = 90: must be from 0 to 89",
-        ),
-        (
-            Example(label=3, index=88),
-            True,
-            r"data\.examples\[0\]\.index = 88: must be from 0 to 87",
-        ),
-    ],
-)
-def test_an_image_the_files_do_not_have_is_named(
-    example: Example, vary: bool, key: str, fashion: Path
-) -> None:
-    spec = DataSpec(source="fashion_mnist", examples=(example,), vary=vary)
+@pytest.mark.parametrize(("index", "vary", "last"), [(90, False, 89), (88, True, 87)])
+def test_an_image_the_files_do_not_have_is_named(index, vary, last, fashion):
+    def images(index: int) -> np.ndarray:
+        example = Example(label=3, index=index)
+        spec = DataSpec(source="fashion_mnist", examples=(example,), vary=vary)
+        return training_images(spec, fashion, replicates=3)
+
+    key = rf"data\.examples\[0\]\.index = {index}: must be from 0 to {last}"
     with pytest.raises(DataError, match=key):
-        training_images(spec, fashion, replicates=3)
-    last = DataSpec(source="fashion_mnist", examples=(Example(label=3, index=87),), vary=vary)
-    assert len(training_images(last, fashion, replicates=3)) == (3 if vary else 1)
+        images(index)
+    assert len(images(last)) == (3 if vary else 1)
 
 
-def test_a_class_the_files_do_not_have_is_named(tmp_path: Path) -> None:
-    picture(tmp_path / "mine/a/x.png")
-    out = own(tmp_path / "mine", tmp_path / "out")
+def test_a_class_the_files_do_not_have_is_named(mine):
+    picture(mine / "a/x.png")
     spec = DataSpec(source="image_folder", size=8, examples=(Example(label=1),))
     with pytest.raises(DataError, match=r"data\.examples\[0\]\.label = 1: must be a class"):
-        training_images(spec, out, replicates=1)
-
-
-def test_zlib_and_gzip_agree_on_what_a_checksum_is() -> None:
-    packed = gzip.compress(b"pixels")
-    assert struct.unpack("<I", packed[-8:-4])[0] == zlib.crc32(b"pixels")
+        training_images(spec, own(mine), replicates=1)

@@ -14,7 +14,6 @@ PRICES = {kind: float(place + 1) for place, kind in enumerate(KINDS)}
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """An empty cache folder."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv(devices.DEVICE, raising=False)
     return tmp_path / "cache"
@@ -63,12 +62,6 @@ def test_a_cache_that_cannot_be_written_is_no_error(cache):
     keep()
     assert devices.calibrated() is None
     assert cache.read_text() == "no folder"
-
-
-def test_without_a_named_cache_it_lies_in_the_home_folder(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", "")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert devices.cache_file().parent == tmp_path / ".cache/idpipe"
 
 
 def test_jobs_are_priced_for_the_device_that_is_named(monkeypatch):

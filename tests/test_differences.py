@@ -27,55 +27,42 @@ DEPTHS = {"net.depth": [3, 5, 20]}
 
 
 @pytest.mark.parametrize(
-    ("ours", "paper", "said"),
+    ("changes", "said"),
     [
-        (DEPTHS, DEPTHS, []),
-        ({"net.depth": [20, 3, 5]}, DEPTHS, []),
-        ({"net.depth": [3]}, DEPTHS, ["5 and 20 layers left out"]),
-        ({"net.depth": [3, 5, 20, 24]}, DEPTHS, ["24 layers added"]),
-        ({"net.depth": [3, 4]}, {"net.depth": [3, 5]}, ["3 and 4 instead of 3 and 5 layers"]),
+        ({}, []),
+        ({"net.depth": [20, 3, 5]}, []),
+        ({"net.depth": [3]}, ["5 and 20 layers left out"]),
+        ({"net.depth": [3, 5, 20, 24]}, ["24 layers added"]),
+        ({"net.depth": [3, 4]}, ["3 and 4 instead of 3, 5 and 20 layers"]),
         (
-            {**DEPTHS, "optimizer.lr": [0.0035]},
-            {**DEPTHS, "optimizer.lr": [0.01]},
-            ["learning rate 0.0035 instead of 0.01"],
-        ),
-        (
-            {**DEPTHS, "schedule.milestones": [[]]},
-            DEPTHS,
+            {"schedule.milestones": [[]]},
             ["learning rate lowered never instead of at 30%, 60% and 80% of the budget"],
         ),
-        ({**DEPTHS, "max_steps": [400]}, DEPTHS, ["400 instead of 2,000,000 steps at most"]),
-        ({**DEPTHS, "precision": ["tf32"]}, DEPTHS, ["precision tf32 instead of ieee"]),
-        ({**DEPTHS, "net.bias": [False]}, DEPTHS, ["biases: no instead of yes"]),
-        (
-            {**DEPTHS, "optimizer": [{"name": "adam", "lr": 0.01}]},
-            DEPTHS,
-            ["optimizer adam instead of sgd"],
-        ),
+        ({"optimizer.lr": [0.0035]}, ["learning rate 0.0035 instead of 0.01"]),
+        ({"max_steps": [400]}, ["400 instead of 2,000,000 steps at most"]),
+        ({"precision": ["tf32"]}, ["precision tf32 instead of ieee"]),
+        ({"net.bias": [False]}, ["biases: no instead of yes"]),
+        ({"optimizer": [{"name": "adam", "lr": 0.01}]}, ["optimizer adam instead of sgd"]),
         # Told by themselves, of every figure.
-        ({**DEPTHS, "replicates": [1], "stop_mse": [0.5]}, DEPTHS, []),
+        ({"replicates": [1], "stop_mse": [0.5]}, []),
         # Pixels of other sources are scaled in another way, and their images numbered so.
+        ({"data": [{"source": "mnist"}]}, ["MNIST instead of scikit-learn's digits"]),
         (
-            {**DEPTHS, "data": [{"source": "mnist"}]},
-            DEPTHS,
-            ["MNIST instead of scikit-learn's digits"],
-        ),
-        (
-            {**DEPTHS, "data": [{"source": "mnist", "examples": [{"label": 3}]}]},
-            DEPTHS,
+            {"data": [{"source": "mnist", "examples": [{"label": 3}]}]},
             ["MNIST instead of scikit-learn's digits; training images of class 3 instead of 7"],
         ),
         (
-            {**DEPTHS, "data.examples": [[{"label": 3}]]},
-            DEPTHS,
+            {"data.examples": [[{"label": 3}]]},
             ["training images 3/0 instead of 7/39 (class/number)"],
         ),
-        # A layer without hidden ones has no channels.
-        ({"net.depth": [1], "net.width": [8]}, {"net.depth": [1]}, []),
     ],
 )
-def test_a_study_is_compared_key_by_key(ours, paper, said):
-    assert told(ours, paper) == said
+def test_a_study_is_compared_key_by_key(changes, said):
+    assert told({**DEPTHS, **changes}, DEPTHS) == said
+
+
+def test_a_network_without_hidden_layers_has_no_channels():
+    assert told({"net.depth": [1], "net.width": [8]}, {"net.depth": [1]}) == []
 
 
 def test_equal_values_in_other_combinations_are_no_equal_networks():
@@ -89,10 +76,8 @@ def test_equal_values_in_other_combinations_are_no_equal_networks():
 
 def test_what_architectures_share_is_said_once():
     def cells(steps: int, cnn: int, fcn: int) -> list:
-        nets = [
-            {"arch": "fcn", "depth": 2, "width": fcn},
-            {"arch": "cnn", "depth": 3, "width": cnn},
-        ]
+        nets = [{"arch": "fcn", "depth": 2}, {"arch": "cnn", "depth": 3}]
+        nets = [{**net, "width": width} for net, width in zip(nets, (fcn, cnn), strict=True)]
         return plan({"net": nets}, {"max_steps": steps}).studies["cnn_depth"]
 
     assert of_study(cells(7, 3, 16), cells(9, 128, 2048)) == [
@@ -104,9 +89,8 @@ def test_what_architectures_share_is_said_once():
 
 
 def test_a_study_that_the_paper_has_not():
-    assert of_study(plan(DEPTHS).studies["cnn_depth"], None) == [
-        "the paper's preset has no such study"
-    ]
+    said = ["the paper's preset has no such study"]
+    assert of_study(plan(DEPTHS).studies["cnn_depth"], None) == said
 
 
 def test_probes_are_compared_where_the_figure_shows_them():
@@ -121,10 +105,8 @@ def test_probes_are_compared_where_the_figure_shows_them():
     ]
     assert "input sizes 7 added" in of_probes(FIGURES["fig06"], ours, paper)[0]
     assert of_probes(FIGURES["fig16"], ours, paper) == of_probes(FIGURES["fig03"], ours, paper)
-    assert (
-        of_probes(FIGURES["fig05"], ours, paper) == of_probes(FIGURES["fig19"], ours, paper) == []
-    )
-    assert of_probes(FIGURES["table1"], ours, paper) == []
+    for name in ("fig05", "fig19", "table1"):
+        assert of_probes(FIGURES[name], ours, paper) == []
 
 
 def test_only_what_a_figure_shows_of_a_study_counts():
@@ -137,24 +119,16 @@ def test_only_what_a_figure_shows_of_a_study_counts():
 
 
 def test_studies_that_differ_alike_are_told_together():
-    ours, paper = (
-        load(
-            {
-                "run": "r",
-                "defaults": {"max_steps": steps},
-                "studies": {
-                    f"fcn_{kind}_depth": {
-                        "base": {"net": {"arch": "fcn", "activation": kind}},
-                        "axes": {"net.depth": depths},
-                    }
-                    for kind, depths in grids.items()
-                },
+    def plan_of(steps: int) -> Plan:
+        studies = {
+            f"fcn_{kind}_depth": {
+                "base": {"net": {"arch": "fcn", "activation": kind}},
+                "axes": {"net.depth": depths},
             }
-        )
-        for steps, grids in (
-            (5, {"relu": [1, 2], "linear": [1, 3]}),
-            (9, {"relu": [1, 2], "linear": [1, 3]}),
-        )
-    )
+            for kind, depths in {"relu": [1, 2], "linear": [1, 3]}.items()
+        }
+        return load({"run": "r", "defaults": {"max_steps": steps}, "studies": studies})
+
+    ours, paper = plan_of(5), plan_of(9)
     assert of_figure(FIGURES["fig02"], ours, paper) == ["5 instead of 9 steps at most"]
     assert of_figure(FIGURES["fig02"], paper, paper) == []

@@ -75,8 +75,7 @@ class TestSchema:
         axes = definitions["Study"]["properties"]["axes"]["properties"]
         assert list(axes) == ["cell", *key_paths(Cell)]
         assert set(definitions["Cell"]["properties"]) == set(Cell.model_fields)
-        assert "required" not in definitions["Cell"]
-        assert "required" not in definitions["CNN"]
+        assert "required" not in {*definitions["Cell"], *definitions["CNN"]}
         assert definitions["Example"]["required"] == ["label"]
 
     def test_snakemake_takes_it_and_leaves_the_settings_alone(self):
@@ -105,12 +104,8 @@ class TestReadme:
         cells = load(yaml.safe_load(block)).cells
         assert f"These are {len(cells)} cells" in text
         assert "\n".join(cells) in text
-        assert [(c.net.depth, c.optimizer.name) for c in cells.values()] == [
-            (1, "sgd"),
-            (1, "adam"),
-            (5, "sgd"),
-            (5, "adam"),
-        ]
+        found = [(c.net.depth, c.optimizer.name) for c in cells.values()]
+        assert found == [(1, "sgd"), (1, "adam"), (5, "sgd"), (5, "adam")]
         assert {c.replicates for c in cells.values()} == {5}
 
     def test_links_lead_to_files(self):
@@ -146,8 +141,6 @@ class TestPresets:
 
 
 class TestPaperPreset:
-    """The grids of the paper's figures and Table 1."""
-
     def test_grids(self):
         studies = plan("paper").studies
         shapes = {

@@ -1,22 +1,22 @@
 """`idpipe doctor` on this machine, and on machines where something is amiss."""
 
-import functools
-import http.server
 import os
 import shlex
+import socket
 import sys
-import threading
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import yaml
 from disks import mounted
+from PIL import Image
+from torchvision import datasets
 
 from idpipe import doctor, project
 from idpipe.cli import main
 from idpipe.doctor import Finding
+from idpipe.sources.torchvision_sets import OFFICIAL_MNIST
 
 CONFIG = {
     "run": "tiny",
@@ -80,22 +80,20 @@ def test_a_refused_configuration_is_one_line(folder):
     assert "\n" not in refused.line()
 
 
+def distribution(folder: Path, name: str, version: str, *told: str) -> None:
+    """What an installed package says of itself."""
+    path = folder / f"{name}-{version}.dist-info"
+    path.mkdir()
+    lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *told]
+    (path / "METADATA").write_text("\n".join([*lines, ""]))
+
+
 class TestPackages:
     def test_another_version_and_a_missing_package_are_named(self, tmp_path, monkeypatch):
-        old = tmp_path / "pandas-2.0.dist-info"
-        old.mkdir()
-        (old / "METADATA").write_text("Metadata-Version: 2.1\nName: pandas\nVersion: 2.0\n")
-        ours = tmp_path / "idpipe-9.dist-info"
-        ours.mkdir()
-        needs = [
-            "pandas>=3,<4",
-            f"numpy>={version('numpy')}",
-            "no-such-package",
-            "none; extra=='x'",
-        ]
-        told = "".join(f"Requires-Dist: {need}\n" for need in needs)
-        head = "Metadata-Version: 2.1\nName: idpipe\nVersion: 9\nRequires-Python: >=3.99\n"
-        (ours / "METADATA").write_text(head + told)
+        needs = ["pandas>=3,<4", f"numpy>={version('numpy')}", "no-such-package"]
+        told = [f"Requires-Dist: {need}" for need in [*needs, "none; extra=='x'"]]
+        distribution(tmp_path, "pandas", "2.0")
+        distribution(tmp_path, "idpipe", "9", "Requires-Python: >=3.99", *told)
         monkeypatch.syspath_prepend(tmp_path)
         packages = doctor.packages()
         assert packages.found == "pandas 2.0, not <4,>=3; no-such-package is missing"
@@ -128,41 +126,19 @@ class TestMachine:
         assert "cannot be written (Read-only file system)" in read_only
 
     def test_cells_that_are_trained_need_no_more_room(self, folder):
-        before = found("studies.a.base.net.width=100000")["disk"].found
-        (cell,) = doctor.load(
-            doctor.read(["config.yaml"], ["studies.a.base.net.width=100000"])
-        ).cells
+        wide = "studies.a.base.net.width=100000"
+        before = found(wide)["disk"].found
+        (cell,) = doctor.load(doctor.read(["config.yaml"], [wide])).cells
         (folder / "results/cells" / cell).mkdir(parents=True)
-        after = found("studies.a.base.net.width=100000")["disk"].found
+        after = found(wide)["disk"].found
         assert before.endswith("takes about 1.1") and after.endswith("takes about 0.5")
-
-
-@pytest.fixture
-def served(tmp_path_factory) -> Iterator[tuple[Path, str]]:
-    """A folder and the address it is served at."""
-    folder = tmp_path_factory.mktemp("served")
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    handler = functools.partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        yield folder, f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
 
 
 class TestImages:
     @pytest.fixture(autouse=True)
-    def mirrors(self, served, monkeypatch):
+    def mirrors(self, server, no_proxy, monkeypatch):
         """MNIST is served, Fashion-MNIST is away, CIFAR-10's server cannot be reached."""
-        from torchvision import datasets
-
-        there, address = served
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        there, address = server
         (there / datasets.MNIST.resources[0][0].rpartition("/")[2]).write_text("packed")
         monkeypatch.setattr(datasets.MNIST, "mirrors", ["http://127.0.0.1:1/", address])
         monkeypatch.setattr(datasets.FashionMNIST, "mirrors", [f"{address}nowhere/"])
@@ -183,8 +159,6 @@ class TestImages:
         assert [told[name].mark for name in STOCK] == ["ok", "FAIL", "note"]
 
     def test_found_where_torchvision_puts_them(self, folder, monkeypatch):
-        from idpipe.sources.torchvision_sets import OFFICIAL_MNIST
-
         raw = folder / "elsewhere/FashionMNIST/raw"
         raw.mkdir(parents=True)
         for name in OFFICIAL_MNIST:
@@ -198,10 +172,6 @@ class TestImages:
         assert self.ask()["cifar10"].line().endswith("prepared in results/data/cifar10")
 
     def test_a_silent_server_is_given_up(self, folder, monkeypatch):
-        import socket
-
-        from torchvision import datasets
-
         monkeypatch.setattr(doctor, "NETWORK_SECONDS", 0.2)
         with socket.create_server(("127.0.0.1", 0)) as silent:
             address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
@@ -209,8 +179,6 @@ class TestImages:
             assert "timed out" in self.ask()["cifar10"].found
 
     def test_images_of_the_user(self, folder):
-        from PIL import Image
-
         (folder / "mine").mkdir()
         Image.new("L", (30, 30), 100).save(folder / "mine/one.png")
         told = found("data.source=image_folder", "data.folder=mine")
@@ -218,35 +186,29 @@ class TestImages:
 
 
 class TestSlurm:
-    def command(self, folder: Path, script: str, monkeypatch) -> None:
-        """The one command on PATH is `sinfo`."""
-        path = folder / "bin/sinfo"
-        path.parent.mkdir()
-        path.write_text(f"#!/bin/sh\n{script}\n")
-        path.chmod(0o755)
-        monkeypatch.setenv("PATH", str(path.parent))
-
-    def test_none(self, tmp_path, monkeypatch):
+    @pytest.fixture
+    def sinfo(self, tmp_path, monkeypatch):
+        """Make a script of that name the one command on PATH."""
         monkeypatch.setenv("PATH", str(tmp_path))
+
+        def put(script: str) -> None:
+            (tmp_path / "sinfo").write_text(f"#!/bin/sh\n{script}\n")
+            (tmp_path / "sinfo").chmod(0o755)
+
+        return put
+
+    def test_partitions_none_or_a_failure_that_tells_its_last_line(self, sinfo):
         assert doctor.slurm().mark == "note"
         assert "no sinfo on PATH" in doctor.slurm().line()
-
-    def test_partitions(self, tmp_path, monkeypatch):
-        self.command(tmp_path, "echo gpu*; echo cpu", monkeypatch)
+        sinfo("echo gpu*; echo cpu")
         assert doctor.slurm().line().endswith("partitions gpu*, cpu")
-
-    def test_one_that_fails_tells_its_last_line(self, tmp_path, monkeypatch):
-        self.command(tmp_path, "echo first >&2; echo last >&2; exit 1", monkeypatch)
+        sinfo("echo first >&2; echo last >&2; exit 1")
         assert "sinfo fails (last)" in doctor.slurm().line()
 
-    def test_no_plugin(self, tmp_path, monkeypatch):
-        self.command(tmp_path, "echo gpu", monkeypatch)
-        ours = tmp_path / "idpipe-9.dist-info"
-        ours.mkdir()
-        name = "snakemake-executor-plugin-slurm"
-        needs = f"Requires-Dist: {name}>=999; extra == 'slurm'\n"
-        head = "Metadata-Version: 2.1\nName: idpipe\nVersion: 9\n"
-        (ours / "METADATA").write_text(head + needs)
+    def test_no_plugin(self, sinfo, tmp_path, monkeypatch):
+        sinfo("echo gpu")
+        needs = "snakemake-executor-plugin-slurm>=999; extra == 'slurm'"
+        distribution(tmp_path, "idpipe", "9", f"Requires-Dist: {needs}")
         monkeypatch.syspath_prepend(tmp_path)
         assert doctor.slurm().mark == "note"
         assert "pip install 'idpipe[slurm]'" in doctor.slurm().line()

@@ -1,6 +1,7 @@
 """Training against plain torch loops and closed forms."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -47,17 +48,16 @@ def picture(number: int = 1, channels: int = 1, seed: int = 0) -> np.ndarray:
     return generator.normal(size=(1, number, channels, SIZE, SIZE)).astype(np.float32)
 
 
+def sevens(count: int) -> dict:
+    """Settings of so many training images."""
+    return {"size": SIZE, "examples": [{"label": 7, "index": i} for i in range(count)]}
+
+
 def make_cell(net: str | dict = "cnn", **settings) -> Cell:
     """A small cell that never stops early."""
     spec = NETS[net] if isinstance(net, str) else net
-    usual = {
-        "data": {"size": SIZE},
-        "max_steps": 50,
-        "stop_mse": 0,
-        "report_every": 10,
-        "replicates": 3,
-        "failure": {"policy": "keep"},
-    }
+    usual = {"data": {"size": SIZE}, "max_steps": 50, "stop_mse": 0, "report_every": 10}
+    usual |= {"replicates": 3, "failure": {"policy": "keep"}}
     return Cell.model_validate({"net": spec, **usual, **settings})
 
 
@@ -110,6 +110,7 @@ def plain_loop(
     replicate: int,
     precision: torch.dtype | None = None,
     rounded: int | None = None,
+    rows: Callable[[int], torch.Tensor] | None = None,
     **more: float,
 ) -> nn.Module:
     """What people would write: one network, torch.optim, the paper's schedule by hand.
@@ -117,6 +118,7 @@ def plain_loop(
     Args:
         precision: to compute in; the cell's by default.
         rounded: seed of an error of single precision that the initial weights are off by.
+        rows: which images a step shows; all by default.
         more: settings of the optimizer that are not PyTorch's own.
     """
     precision = precision or nets.DTYPES[cell.precision]
@@ -133,9 +135,9 @@ def plain_loop(
     for step in range(cell.max_steps):
         decays = sum(step >= cell.max_steps * share for share in (0.3, 0.6, 0.8))
         updater.param_groups[0]["lr"] = base * 0.2**decays
-        loss = nn.functional.mse_loss(net(x), x)
+        shown = x if rows is None else x[rows(step)]
         updater.zero_grad()
-        loss.backward()
+        nn.functional.mse_loss(net(shown), shown).backward()
         updater.step()
     return net
 
@@ -143,11 +145,6 @@ def plain_loop(
 def flat(parameters) -> np.ndarray:
     """All numbers in one vector."""
     return np.concatenate([p.detach().double().numpy().ravel() for p in parameters])
-
-
-def distance(one: nn.Module, other: nn.Module) -> float:
-    """Between the weights of two networks."""
-    return float(np.linalg.norm(flat(one.parameters()) - flat(other.parameters())))
 
 
 SETTINGS = [
@@ -189,10 +186,10 @@ def assert_only_rounded(
     """
     for replicate, outcome in enumerate(trained.outcomes):
         loop = partial(plain_loop, cell, images, replicate, torch.float64, **more)
-        exact = loop()
-        carried = max(distance(exact, loop(rounded=seed)) for seed in range(3))
-        ours = flat(outcome.params.values())
-        error = np.linalg.norm(ours - flat(exact.parameters()))
+        exact = flat(loop().parameters())
+        others = [flat(loop(rounded=seed).parameters()) for seed in range(3)]
+        carried = max(np.linalg.norm(exact - other) for other in others)
+        error = np.linalg.norm(flat(outcome.params.values()) - exact)
         assert 0 < error <= cell.max_steps * carried
 
 
@@ -212,67 +209,47 @@ def test_an_ensemble_equals_solo_trainings(net):
     together = engine.train(cell, images)
     for replicate in range(3):
         alone = engine.train(cell, images, replicates=[replicate]).outcomes[0]
-        for name, value in alone.params.items():
-            torch.testing.assert_close(
-                together.outcomes[replicate].params[name], value, rtol=1e-10, atol=1e-13
-            )
-
-
-def test_replicates_start_differently():
-    params = nets.initial_params(make_cell(), [0, 1, 2])
-    for value in params.values():
-        assert len({tuple(row.ravel().tolist()) for row in value}) == 3
+        ours = together.outcomes[replicate].params
+        torch.testing.assert_close(ours, alone.params, rtol=1e-10, atol=1e-13)
 
 
 def test_minibatches_are_those_of_a_plain_loop_over_permutations():
-    cell = make_cell(
-        "fcn_relu",
-        batch_size=4,
-        max_steps=7,
-        precision="float64",
-        replicates=1,
-        data={"size": SIZE, "examples": [{"label": 7, "index": i} for i in range(10)]},
-    )
-    images = picture(number=10)
+    settings = {"batch_size": 4, "max_steps": 7, "precision": "float64", "replicates": 1}
+    cell, images = make_cell("fcn_relu", data=sevens(10), **settings), picture(number=10)
     trained = engine.train(cell, images)
-    net, x = plain_net(cell, 0), torch.tensor(images[0]).double()
-    updater = OPTIMIZERS["sgd"](net.parameters())
     seen: list[int] = []
-    for step in range(7):
-        rows = Minibatches(cell, 10, 0).rows([0], step)[0]
+
+    def rows(step: int) -> torch.Tensor:
+        found = Minibatches(cell, 10, 0).rows([0], step)[0]
         if step % 2 == 0:
-            seen = []
-        assert not set(seen) & set(rows.tolist()), "an epoch showed an image twice"
-        seen += rows.tolist()
-        decays = sum(step >= 7 * share for share in (0.3, 0.6, 0.8))
-        updater.param_groups[0]["lr"] = 0.01 * 0.2**decays
-        updater.zero_grad()
-        nn.functional.mse_loss(net(x[rows]), x[rows]).backward()
-        updater.step()
+            seen.clear()
+        assert not set(seen) & set(found.tolist()), "an epoch showed an image twice"
+        seen.extend(found.tolist())
+        return found
+
+    net, x = plain_loop(cell, images, 0, rows=rows), torch.tensor(images[0]).double()
     ours, theirs = flat(trained.outcomes[0].params.values()), flat(net.parameters())
     np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
     # The MSE reported is that of all ten images, not of the last batch.
-    assert trained.outcomes[0].mse == pytest.approx(
-        nn.functional.mse_loss(net(x), x).item(), rel=1e-9
-    )
+    loss = nn.functional.mse_loss(net(x), x).item()
+    assert trained.outcomes[0].mse == pytest.approx(loss, rel=1e-9)
+
+
+ONE_LAYER = {"arch": "cnn", "depth": 1, "kernel": 3}
+
+
+def mse_of_all(cell: Cell, outcome: engine.Outcome, images: np.ndarray) -> float:
+    stacked = {name: value[None] for name, value in outcome.params.items()}
+    shown = torch.tensor(images).double()
+    return (nets.forward(cell.net, stacked, shown) - shown).square().mean().item()
 
 
 def test_many_examples_converge_on_the_mse_of_all_of_them():
-    cell = make_cell(
-        {"arch": "cnn", "depth": 1, "kernel": 3},
-        batch_size=4,
-        max_steps=2_000,
-        stop_mse=1e-5,
-        precision="float64",
-        replicates=2,
-        data={"size": SIZE, "examples": [{"label": 7, "index": i} for i in range(10)]},
-    )
+    settings = {"batch_size": 4, "max_steps": 2_000, "stop_mse": 1e-5, "precision": "float64"}
+    cell = make_cell(ONE_LAYER, replicates=2, data=sevens(10), **settings)
     images = picture(number=10)
-    trained = engine.train(cell, images)
-    for outcome in trained.outcomes:
-        stacked = {name: value[None] for name, value in outcome.params.items()}
-        shown = torch.tensor(images).double()
-        mse = (nets.forward(cell.net, stacked, shown) - shown).square().mean().item()
+    for outcome in engine.train(cell, images).outcomes:
+        mse = mse_of_all(cell, outcome, images)
         assert outcome.status == "converged"
         assert mse < 1e-5
         assert outcome.mse == pytest.approx(mse, rel=1e-10)
@@ -282,20 +259,10 @@ def test_one_easy_batch_converges_nothing():
     """The last batch before a look is the easy image; the others are far from learnt."""
     images = picture(number=40)
     images[:, ::2] *= 1e-3
-    cell = make_cell(
-        {"arch": "cnn", "depth": 1, "kernel": 3},
-        batch_size=1,
-        report_every=5,
-        max_steps=200,
-        stop_mse=1e-2,
-        precision="float64",
-        data={"size": SIZE, "examples": [{"label": 7, "index": i} for i in range(40)]},
-    )
-    trained = engine.train(cell, images)
-    for outcome in trained.outcomes:
-        stacked = {name: value[None] for name, value in outcome.params.items()}
-        shown = torch.tensor(images).double()
-        mse = (nets.forward(cell.net, stacked, shown) - shown).square().mean().item()
+    settings = {"batch_size": 1, "report_every": 5, "max_steps": 200, "stop_mse": 1e-2}
+    cell = make_cell(ONE_LAYER, precision="float64", data=sevens(40), **settings)
+    for outcome in engine.train(cell, images).outcomes:
+        mse = mse_of_all(cell, outcome, images)
         assert outcome.mse == pytest.approx(mse, rel=1e-10)
         assert (outcome.status == "converged") == (mse < 1e-2)
 
@@ -304,12 +271,8 @@ def test_half_sum_loss_is_a_larger_rate():
     pixels = SIZE * SIZE
     half = make_cell("fcn_linear", loss="half_sum", optimizer={"lr": 2e-4}, precision="float64")
     mean = make_cell("fcn_linear", optimizer={"lr": 2e-4 * pixels / 2}, precision="float64")
-    for a, b in zip(
-        engine.train(half, picture()).params.values(),
-        engine.train(mean, picture()).params.values(),
-        strict=True,
-    ):
-        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+    one, other = (engine.train(cell, picture()).params for cell in (half, mean))
+    torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
 
 
 # --- closed forms ----------------------------------------------------------------------------
@@ -333,16 +296,10 @@ def test_theorem_1_one_layer_fcn_lands_on_equation_4():
 def test_one_layer_cnn_lands_on_lemma_1_and_lemma_2(kernel, channels, lemma):
     net = {"arch": "cnn", "depth": 1, "kernel": kernel, "bias": False}
     source = "photos" if channels == 3 else "digits"
-    cell = make_cell(
-        net,
-        data={"source": source, "size": SIZE, "examples": [{"label": 0}]},
-        max_steps=60_000,
-        stop_mse=1e-16,
-        schedule={"milestones": []},
-        precision="float64",
-        optimizer={"lr": 0.05},
-        replicates=2,
-    )
+    data = {"source": source, "size": SIZE, "examples": [{"label": 0}]}
+    settings = {"max_steps": 60_000, "stop_mse": 1e-16, "precision": "float64", "replicates": 2}
+    settings |= {"schedule": {"milestones": []}, "optimizer": {"lr": 0.05}}
+    cell = make_cell(net, data=data, **settings)
     image = picture(channels=channels)
     trained = engine.train(cell, image)
     x, y = theory.patches(image[0], kernel)[0], theory.pixels(image[0])[0]
@@ -384,8 +341,7 @@ def test_a_converged_replicate_is_frozen_while_the_others_go_on():
         assert outcome.steps % cell.report_every == 0
         alone = engine.train(cell, images, replicates=[outcome.replicate]).outcomes[0]
         assert alone.steps == outcome.steps
-        for name, value in alone.params.items():
-            torch.testing.assert_close(outcome.params[name], value, rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(outcome.params, alone.params, rtol=1e-9, atol=1e-12)
 
 
 def test_a_replicate_that_would_not_end_is_an_error_and_no_endless_wait(monkeypatch):
@@ -403,18 +359,14 @@ def test_optimizer_state_survives_the_loss_of_a_row(optimizer):
     stack._retire({0: ("converged", 0.0), 2: ("converged", 0.0)})
     stack._advance(10, None)
     alone = engine.train(cell, picture(), replicates=[1]).outcomes[0]
-    for name, value in alone.params.items():
-        torch.testing.assert_close(stack.params[name][0].detach(), value, rtol=1e-10, atol=1e-13)
+    ours = {name: value[0].detach() for name, value in stack.params.items()}
+    torch.testing.assert_close(ours, alone.params, rtol=1e-10, atol=1e-13)
 
 
 def dying_cell(**settings) -> Cell:
     """Three-channel ReLU nets of 20 layers: many have a dead layer from the start."""
-    return make_cell(
-        {"arch": "cnn", "depth": 20, "width": 3, "kernel": 3},
-        replicates=8,
-        max_steps=20,
-        **settings,
-    )
+    net = {"arch": "cnn", "depth": 20, "width": 3, "kernel": 3}
+    return make_cell(net, replicates=8, max_steps=20, **settings)
 
 
 def has_dead_layer(cell: Cell, replicate: int, image: np.ndarray, restart: int = 0) -> bool:
@@ -455,12 +407,8 @@ def test_dead_replicates_restart_with_a_fresh_seed_and_say_so():
 def test_half_rate_halves_the_rate_at_each_restart():
     cell = dying_cell(failure={"policy": "half_rate", "max_restarts": 3})
     trained = engine.train(cell, picture())
-    first = {}
-    for restart, step, lr in zip(
-        trained.history.restart, trained.history.step, trained.history.lr, strict=True
-    ):
-        if step == 0:
-            first[restart] = lr
+    columns = trained.history.restart, trained.history.step, trained.history.lr
+    first = {restart: lr for restart, step, lr in zip(*columns, strict=True) if step == 0}
     assert len(first) > 1
     assert first == {restart: 0.01 / 2**restart for restart in first}
 
@@ -479,8 +427,7 @@ def test_a_diverging_replicate_is_reported_and_harms_no_other():
     ended = {outcome.replicate: outcome for outcome in stack.run()}
     assert ended[0].status == "diverged"
     alone = engine.train(calm, picture(), replicates=[1]).outcomes[0]
-    for name, value in alone.params.items():
-        torch.testing.assert_close(ended[1].params[name], value, rtol=1e-10, atol=1e-13)
+    torch.testing.assert_close(ended[1].params, alone.params, rtol=1e-10, atol=1e-13)
 
 
 def test_no_step_is_taken_where_the_budget_is_zero():
@@ -494,15 +441,13 @@ def test_no_step_is_taken_where_the_budget_is_zero():
 def test_training_again_gives_the_same_bits():
     cell = make_cell("cnn")
     first, second = engine.train(cell, picture()), engine.train(cell, picture())
-    for name, value in first.params.items():
-        assert torch.equal(value, second.params[name])
+    torch.testing.assert_close(second.params, first.params, rtol=0, atol=0)
     assert first.history == second.history
 
 
 def test_each_replicate_trains_on_its_own_image_where_they_vary():
-    cell = make_cell(
-        "fcn_linear", max_steps=2_000, stop_mse=1e-6, data={"size": SIZE, "vary": True}
-    )
+    data = {"size": SIZE, "vary": True}
+    cell = make_cell("fcn_linear", max_steps=2_000, stop_mse=1e-6, data=data)
     images = np.concatenate([picture(seed=seed) for seed in range(3)])
     params = engine.train(cell, images).params
     output = nets.forward(cell.net, params, torch.tensor(images))
@@ -554,11 +499,8 @@ def test_progress_shows_step_mse_speed_and_time_left():
     progress = Progress("a-cell", 1_000, lines.append, seconds=0.0)
     progress(100, 0.5, 3, 0)
     progress(200, 0.25, 2, 1)
-    assert "step 200/1,000" in lines[1]
-    assert "2.50e-01" in lines[1]
-    assert "steps/s" in lines[1]
-    assert "min left" in lines[1]
-    assert "restart 1" in lines[1]
+    for part in ("step 200/1,000", "2.50e-01", "steps/s", "min left", "restart 1"):
+        assert part in lines[1]
     quiet = Progress("a-cell", 1_000, lines.append, seconds=60.0)
     quiet(100, 0.5, 3, 0)
     assert len(lines) == 2

@@ -39,10 +39,13 @@ def cnn(**settings) -> Cell:
     return Cell.model_validate({"net": net, "data": {"size": SIZE}, "replicates": 2, **settings})
 
 
+def measured(cell: Cell, params: nets.Params, probes: ProbeSet, kind: str = "cosine"):
+    return evaluate.measure(cell, probes, evaluate.predict(cell, params, probes), kind)
+
+
 def test_an_identity_network_is_measured_as_one():
     cell, probes = cnn(replicates=1), probe_set()
-    params = nets.identity_params(cell.net, 1, SIZE)
-    table = evaluate.measure(cell, probes, evaluate.predict(cell, params, probes), "cosine")
+    table = measured(cell, nets.identity_params(cell.net, 1, SIZE), probes)
     identity = table[table["reference"] == "identity"]
     np.testing.assert_allclose(identity["correlation"], 1, atol=1e-6)
     np.testing.assert_allclose(identity["mse"], 0, atol=1e-10)
@@ -55,7 +58,7 @@ def test_a_constant_network_is_measured_as_one():
     cell, probes = cnn(net=net, replicates=1), probe_set()
     params = {name: 0 * value for name, value in nets.initial_params(cell, [0]).items()}
     params["bias.1"] = torch.tensor(probes.train).reshape(1, -1)
-    table = evaluate.measure(cell, probes, evaluate.predict(cell, params, probes), "cosine")
+    table = measured(cell, params, probes)
     constant = table[table["reference"] == "constant"]
     np.testing.assert_allclose(constant["correlation"], 1, atol=1e-6)
     np.testing.assert_allclose(constant["mse"], 0, atol=1e-10)
@@ -64,8 +67,7 @@ def test_a_constant_network_is_measured_as_one():
 def test_one_row_per_replicate_probe_and_reference():
     cell, probes = cnn(), probe_set()
     params = nets.initial_params(cell, [0, 1])
-    predictions = evaluate.predict(cell, params, probes)
-    table = tables.METRICS.conform(evaluate.measure(cell, probes, predictions, "cosine"))
+    table = tables.METRICS.conform(measured(cell, params, probes))
     keys = ["cell_id", "replicate", "probe", "size", "reference"]
     assert not table.duplicated(keys).any()
     assert len(table) == 2 * 2 * (5 + 5 + 2 * 3)
@@ -76,14 +78,12 @@ def test_one_row_per_replicate_probe_and_reference():
 def test_every_number_stands_at_its_own_probe_and_replicate():
     cell, probes = cnn(), probe_set()
     params = nets.initial_params(cell, [0, 1])
-    table = evaluate.measure(cell, probes, evaluate.predict(cell, params, probes), "pearson")
-    inputs = {name: probes.named[0, i] for i, name in enumerate(probes.names)} | {
-        f"rho={float(rho)!r}/{k:02d}": probes.correlated[0, r, k]
-        for r, rho in enumerate(probes.rho)
-        for k in range(3)
-    }
+    table = measured(cell, params, probes, "pearson")
+    inputs = dict(zip(probes.names, probes.named[0], strict=True))
+    for r, k in np.ndindex(2, 3):
+        inputs[f"rho={float(probes.rho[r])!r}/{k:02d}"] = probes.correlated[0, r, k]
     for row in table[table["size"] == SIZE].itertuples():
-        alone = {name: value[row.replicate : row.replicate + 1] for name, value in params.items()}
+        alone = {name: value[[row.replicate]] for name, value in params.items()}
         image = inputs[row.probe]
         output = nets.forward(cell.net, alone, torch.tensor(image)[None, None])[0, 0].numpy()
         reference = image if row.reference == "identity" else probes.train[0, 0]
@@ -100,9 +100,7 @@ def test_fully_connected_networks_skip_other_sizes():
 
 def test_the_constant_is_not_defined_for_several_training_images():
     cell = cnn(data={"size": SIZE, "examples": [{"label": 7}, {"label": 3}]})
-    probes = probe_set(train=2)
-    predictions = evaluate.predict(cell, nets.initial_params(cell, [0, 1]), probes)
-    table = evaluate.measure(cell, probes, predictions, "cosine")
+    table = measured(cell, nets.initial_params(cell, [0, 1]), probe_set(train=2))
     assert set(table["reference"]) == {"identity"}
 
 

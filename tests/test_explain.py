@@ -3,24 +3,10 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
+from idpipe import explain
 from idpipe.cells import Cell
 from idpipe.config import Config
 from idpipe.data_specs import DataSpec
-from idpipe.explain import (
-    MISSING,
-    allowed,
-    annotation_of,
-    choices,
-    dotted,
-    explain_axis,
-    explain_part,
-    key_paths,
-    keys_of,
-    models_in,
-    sets,
-    shown,
-    value_at,
-)
 from idpipe.net_specs import CNN, FCN, Net
 from idpipe.specs import Says, Share
 from idpipe.studies import Locator, Study
@@ -43,62 +29,55 @@ from idpipe.studies import Locator, Study
         (Annotated[str | None, Says("a name")], "a name"),
         (dict[str, int], "a mapping (`key: value` lines)"),
         (Net, "a mapping with keys among arch, depth, width, activation, residual, bias, kernel"),
-        (annotation_of(CNN.model_fields["kernel"]), "an odd whole number from 1 to 999,999,999"),
+        (
+            explain.annotation_of(CNN.model_fields["kernel"]),
+            "an odd whole number from 1 to 999,999,999",
+        ),
     ],
 )
 def test_allowed(annotation, words):
-    assert allowed(annotation) == words
+    assert explain.allowed(annotation) == words
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, "null"),
-        (True, "true"),
-        (False, "false"),
-        (1e-4, "0.0001"),
-        ("x", "'x'"),
-        ([1, 2], "[1, 2]"),
-        (10**9, "1000000000"),
-    ],
-)
-def test_shown(value, text):
-    assert shown(value) == text
+def test_shown():
+    values = (None, True, False, 1e-4, "x", [1, 2], 10**9)
+    texts = ["null", "true", "false", "0.0001", "'x'", "[1, 2]", "1000000000"]
+    assert [explain.shown(value) for value in values] == texts
 
 
 def test_shown_is_short_whatever_the_value():
     endless: list = []
     endless.append(endless)
     for value in ("x" * 9999, list(range(9999)), 10**4000, 16**9999, {"a": "b" * 999}, endless):
-        assert len(shown(value)) < 200
+        assert len(explain.shown(value)) < 200
 
 
 def test_values_and_paths():
     settings = {"a": {"b": [1, {"c": 2}]}, "d": 5}
-    assert dotted(("a", "b", 1, "c")) == "a.b[1].c"
-    assert value_at(settings, ("a", "b", 1, "c")) == 2
+    assert explain.dotted(("a", "b", 1, "c")) == "a.b[1].c"
+    assert explain.value_at(settings, ("a", "b", 1, "c")) == 2
     for missing in (("x",), ("a", "b", 7), ("d", "e"), ("a", "b", "c")):
-        assert value_at(settings, missing) is MISSING
-    assert sets(settings, ("a", "b"))
-    assert sets(settings, ("a", "b", 1, "z"))
-    assert sets(settings, ("d", "e"))
-    assert not sets(settings, ("a", "z"))
+        assert explain.value_at(settings, missing) is explain.MISSING
+    assert explain.sets(settings, ("a", "b"))
+    assert explain.sets(settings, ("a", "b", 1, "z"))
+    assert explain.sets(settings, ("d", "e"))
+    assert not explain.sets(settings, ("a", "z"))
 
 
 def test_choices_and_models():
-    assert choices(Literal["a", "b"] | None) == ["a", "b"]
-    assert choices(int) == []
-    assert models_in(Net) == [FCN, CNN]
-    assert models_in(tuple[FCN, ...]) == []
+    assert explain.choices(Literal["a", "b"] | None) == ["a", "b"]
+    assert explain.choices(int) == []
+    assert explain.models_in(Net) == [FCN, CNN]
+    assert explain.models_in(tuple[FCN, ...]) == []
 
 
 def test_key_paths_leave_out_what_is_filled_in():
-    paths = list(key_paths(Cell))
+    paths = list(explain.key_paths(Cell))
     assert len(set(paths)) == len(paths)
     assert {"net", "net.residual", "net.kernel", "optimizer.beta1", "data.examples"} <= set(paths)
     assert "data.digest" not in paths
-    assert "digest" not in keys_of(DataSpec)
-    assert "studies" in key_paths(Config)
+    assert "digest" not in explain.keys_of(DataSpec)
+    assert "studies" in explain.key_paths(Config)
 
 
 class TestLocator:
@@ -138,45 +117,41 @@ class TestLocator:
         assert locate(("loss",)) == "studies.s.base.loss"
 
 
+OF_FCN = "allowed: activation, arch, bias, depth, residual, width"
+OF_CNN = "allowed: activation, arch, bias, depth, kernel, width"
+OF_ADAM = "allowed: beta1, beta2, eps, lr, name"
+
+
 class TestParts:
     """A part of a cell is judged by itself, as the kind of cell that it fits."""
 
     @pytest.mark.parametrize(
         "part",
         [
-            {},
-            {"net": {"residual": True}},
-            {"net": {"kernel": 3}},
-            {"net": {"depth": 3}},
-            {"optimizer": {"beta1": 0.5}},
-            {"optimizer": {"alpha": 0.5}},
-            {"optimizer": {"momentum": 0}},
-            {"data": {"channels": 3}},
-            {"train_layers": "bottom"},
-            {"data": {"examples": [{"label": 9999}]}},
+            *[{}, {"net": {"residual": True}}, {"net": {"kernel": 3}}, {"net": {"depth": 3}}],
+            *[{"optimizer": {"beta1": 0.5}}, {"optimizer": {"alpha": 0.5}}],
+            *[{"optimizer": {"momentum": 0}}, {"data": {"channels": 3}}],
+            *[{"train_layers": "bottom"}, {"data": {"examples": [{"label": 9999}]}}],
         ],
     )
     def test_what_some_cell_can_have_is_left_to_the_cells(self, part):
-        assert explain_part(part, {"net": {"arch": "fcn"}}) == []
-        assert explain_part(part, {"net": {"arch": "cnn"}, "optimizer": {"name": "adam"}}) == []
+        assert explain.explain_part(part, {"net": {"arch": "fcn"}}) == []
+        assert (
+            explain.explain_part(part, {"net": {"arch": "cnn"}, "optimizer": {"name": "adam"}})
+            == []
+        )
 
     @pytest.mark.parametrize(
         ("part", "message"),
         [
-            (
-                {"net": {"arch": "fcn", "kernel": 3}},
-                "net.kernel = 3: unknown key; "
-                "allowed: activation, arch, bias, depth, residual, width",
-            ),
+            ({"net": {"arch": "fcn", "kernel": 3}}, f"net.kernel = 3: unknown key; {OF_FCN}"),
             (
                 {"net": {"kernal": 3}},
-                "net.kernal = 3: unknown key; did you mean kernel? "
-                "allowed: activation, arch, bias, depth, kernel, width",
+                f"net.kernal = 3: unknown key; did you mean kernel? {OF_CNN}",
             ),
             (
                 {"optimizer": {"betta1": 0.5}},
-                "optimizer.betta1 = 0.5: unknown key; did you mean beta1? "
-                "allowed: beta1, beta2, eps, lr, name",
+                f"optimizer.betta1 = 0.5: unknown key; did you mean beta1? {OF_ADAM}",
             ),
             (
                 {"data": {"digest": "abc"}},
@@ -189,12 +164,12 @@ class TestParts:
         ],
     )
     def test_what_no_cell_can_have_is_told(self, part, message):
-        assert explain_part(part, {}) == [message]
+        assert explain.explain_part(part, {}) == [message]
 
 
 def test_axes():
-    assert explain_axis("net.depth", [1], "axes.net.depth") == []
-    (problem,) = explain_axis("net.dpeth", [1, 2], "axes.net.dpeth")
+    assert explain.explain_axis("net.depth", [1], "axes.net.depth") == []
+    (problem,) = explain.explain_axis("net.dpeth", [1, 2], "axes.net.dpeth")
     assert problem.startswith("axes.net.dpeth = [1, 2]: unknown key; did you mean net.depth? ")
-    (problem,) = explain_axis("kernel", [1], "axes.kernel")
+    (problem,) = explain.explain_axis("kernel", [1], "axes.kernel")
     assert "did you mean net.kernel?" in problem

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import re
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from idpipe import costs, devices, forecast
+from idpipe import calibrate, costs, devices, forecast
 from idpipe.cli import main
 from idpipe.config import load
 from idpipe.costs import KINDS, Prices
@@ -135,14 +134,11 @@ def test_presets_are_planned_without_torch(preset, tmp_path):
         f"main(['plan', '--configfile', 'config/{preset}.yaml', '--json']);"
         "assert 'torch' not in sys.modules"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
+    how = {"cwd": REPOSITORY, "capture_output": True, "text": True, "check": False}
+    done = subprocess.run([sys.executable, "-c", code], **how)
     assert done.returncode == 0, done.stderr
     content = json.loads(done.stdout)
-    shared = read([REPOSITORY / "config.yaml", REPOSITORY / f"config/{preset}.yaml"])
-    os.chdir(REPOSITORY)
-    plan = load(shared)
+    plan = load(read([REPOSITORY / "config.yaml", REPOSITORY / f"config/{preset}.yaml"]))
     assert content["total"]["cells"] == len(plan.cells)
     assert [study["study"] for study in content["studies"]] == list(plan.studies)
     assert sum(study["cells"] for study in content["studies"]) > len(plan.cells)
@@ -152,8 +148,6 @@ def test_presets_are_planned_without_torch(preset, tmp_path):
 
 
 def test_a_machine_that_was_never_measured_is_measured_now(monkeypatch, capsys):
-    from idpipe import calibrate
-
     devices.cache_file().unlink()
     monkeypatch.setattr(calibrate, "step_seconds", lambda cell, device: 0.001)
     main(["plan"])

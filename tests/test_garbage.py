@@ -9,13 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
+import test_jobs
 import yaml
 
-from idpipe import garbage, jobs, runs
+from idpipe import garbage, runs
 from idpipe.cli import main
-from idpipe.config import load
 from idpipe.errors import IdpipeError
-from idpipe.targets import Targets
 
 CNN = {"base": {"net": {"arch": "cnn", "width": 2}}, "axes": {"net.depth": [1, 2, 3, 4]}}
 SETTINGS = {
@@ -35,9 +34,7 @@ def of_depths(*depths: int, **more) -> dict:
 def made(tmp_path_factory) -> Path:
     """Results of four cells of depths 1 to 4, a day old."""
     root = tmp_path_factory.mktemp("made") / "results"
-    targets = Targets(load({**SETTINGS, "results": str(root)}))
-    for cell_id in targets.plan.cells:
-        jobs.run_cell(targets, cell_id, lambda line: None)
+    test_jobs.made({**SETTINGS, "results": str(root)})
     age(root)
     return root
 
@@ -59,7 +56,7 @@ def folder(made, tmp_path, monkeypatch) -> Path:
 
 
 def write(name: str, content: dict) -> None:
-    Path(name).parent.mkdir(exist_ok=True)
+    fresh(name)
     Path(name).write_text(yaml.safe_dump(content))
 
 
@@ -222,17 +219,14 @@ def test_the_lock_of_a_killed_run_is_cleared():
     assert begin() == "None\n"
 
 
-def test_a_lock_is_left_where_another_run_or_machine_may_hold_it():
-    path = killed("elsewhere")
+@pytest.mark.parametrize("machine", ["elsewhere", None])
+def test_a_lock_is_left_where_another_machine_or_no_run_of_ours_may_hold_it(machine):
+    lock = Path(".snakemake/locks/0.output.lock")
+    fresh(str(lock))
+    path = killed(machine) if machine else lock
     assert begin() == "None\n"
-    assert path.exists() and Path(".snakemake/locks/0.output.lock").exists()
-    assert runs.find().alive == ["elsewhere-99999999"]
-
-
-def test_a_lock_that_no_run_of_ours_left_is_left():
-    fresh(".snakemake/locks/0.output.lock")
-    assert begin() == "None\n"
-    assert Path(".snakemake/locks/0.output.lock").exists()
+    assert path.exists() and lock.exists()
+    assert runs.find().alive == (["elsewhere-99999999"] if machine else [])
 
 
 def test_configured_says_what_it_read():

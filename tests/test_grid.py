@@ -80,15 +80,10 @@ class TestMerge:
     def test_another_kind_replaces_the_whole_mapping(self):
         below = {"net": {"arch": "fcn", "residual": True}, "optimizer": {"lr": 1}}
         assert merge(below, {"net": {"arch": "cnn"}})["net"] == {"arch": "cnn"}
-        assert merge(below, {"net": {"depth": 3}})["net"] == {
-            "arch": "fcn",
-            "residual": True,
-            "depth": 3,
-        }
-        assert merge(below, {"net": {"arch": "cnn"}}, tags=())["net"] == {
-            "arch": "cnn",
-            "residual": True,
-        }
+        deeper = merge(below, {"net": {"depth": 3}})["net"]
+        assert deeper == {"arch": "fcn", "residual": True, "depth": 3}
+        untagged = merge(below, {"net": {"arch": "cnn"}}, tags=())["net"]
+        assert untagged == {"arch": "cnn", "residual": True}
         # An optimizer that is not named is SGD: its rate is no other optimizer's.
         assert merge(below, {"optimizer": {"name": "adam"}})["optimizer"] == {"name": "adam"}
         assert merge(below, {"optimizer": {"name": "sgd"}})["optimizer"] == {"name": "sgd", "lr": 1}

@@ -1,6 +1,8 @@
-"""CITATION.cff, CHANGELOG.md, CONTRIBUTING.md and LICENSE against the rest of the repository."""
+"""CITATION.cff, CHANGELOG.md, CONTRIBUTING.md and LICENSE; and what modules import."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 import yaml
 
 import idpipe
+from idpipe.cli import main
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -60,10 +63,23 @@ def test_contributing_names_what_is_there():
 
 
 def test_the_changelog_lists_every_command(capsys):
-    from idpipe.cli import main
-
     with pytest.raises(SystemExit):
         main(["--help"])
     commands = re.findall(r"^    (\w+) +\w", capsys.readouterr().out, re.M)
     assert len(commands) >= 9
     assert [name for name in commands if f"`{name}`" not in CHANGELOG] == []
+
+
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        ("idpipe.cells, idpipe.config", "torch numpy pandas matplotlib"),
+        ("idpipe.costs", "torch numpy pandas"),
+        ("idpipe.data, idpipe.probes", "torch torchvision sklearn"),
+        ("idpipe.slurm", "torch"),
+    ],
+)
+def test_nothing_heavy_is_imported(modules, heavy):
+    code = f"import sys, {modules}; print([m for m in {heavy.split()} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

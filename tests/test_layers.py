@@ -14,8 +14,6 @@ from idpipe.sources import Split
 pytestmark = pytest.mark.numerical
 
 SIZE = 6
-
-
 DATA = {"size": SIZE, "mean": [0.5], "std": [0.3]}
 
 
@@ -89,9 +87,8 @@ def test_a_diverged_replicate_has_no_error_rate():
 
 def test_fully_connected_layers_are_classified_too():
     cell = cnn(net={"arch": "fcn", "depth": 3, "width": 8})
-    found = layers.error_rates(
-        cell, nets.initial_params(cell, [0, 1]), split((4, 4), 0), split((4, 4), 1)
-    )
+    params = nets.initial_params(cell, [0, 1])
+    found = layers.error_rates(cell, params, split((4, 4), 0), split((4, 4), 1))
     assert found.shape == (2, 4)
     assert ((found >= 0) & (found <= 1)).all()
 
@@ -133,12 +130,11 @@ def test_upper_layers_see_gray_images_in_every_channel(top):
     images = torch.randn(2, 3, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
     found = list(layers.upper_layers(cell.net, params, images, top))
     assert len(found) == top
-    for replicate in range(2):
-        for n in range(3):
-            fed = images[replicate, n] if top == 4 else images[replicate, n].expand(5, -1, -1)
-            expected = by_hand(params, replicate, fed, first=4 - top)
-            for output, wanted in zip(found, expected, strict=True):
-                torch.testing.assert_close(output[replicate, n], wanted, atol=1e-5, rtol=1e-5)
+    for replicate, n in np.ndindex(2, 3):
+        fed = images[replicate, n] if top == 4 else images[replicate, n].expand(5, -1, -1)
+        expected = by_hand(params, replicate, fed, first=4 - top)
+        ours = [output[replicate, n] for output in found]
+        torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
 
 
 # --- views -----------------------------------------------------------------------------------
@@ -256,12 +252,10 @@ def test_pictures_are_of_the_probes_and_states_they_name(sets):
             *hidden, output = by_hand(params, 0, own[place])
             np.testing.assert_allclose(found[f"{state}_output"][column], output, atol=1e-5)
             for layer, activation in enumerate(hidden):
-                view = layers.picture(layers.top_singular(activation))
-                shown = found[f"{state}_singular"][layer, column]
-                np.testing.assert_allclose(shown, view, atol=2e-3)
-                first = layers.picture(activation[0])
-                shown = found[f"{state}_channel0"][layer, column]
-                np.testing.assert_allclose(shown, first, atol=2e-3)
+                views = {"singular": layers.top_singular(activation), "channel0": activation[0]}
+                for view, picture in views.items():
+                    shown = found[f"{state}_{view}"][layer, column]
+                    np.testing.assert_allclose(shown, layers.picture(picture), atol=2e-3)
     hidden, output = by_hand(after, 0, own[4].expand(5, -1, -1), first=2)
     np.testing.assert_allclose(found["upper2_output"][4], output, atol=1e-5)
 

@@ -19,10 +19,9 @@ def pairs():
 def test_pearson_is_corrcoef(pairs):
     ours = correlation(pairs[0], pairs[1], "pearson")
     assert ours.shape == (3, 4)
-    for i in range(3):
-        for j in range(4):
-            theirs = np.corrcoef(pairs[0, i, j].ravel(), pairs[1, i, j].ravel())[0, 1]
-            assert ours[i, j] == pytest.approx(theirs, abs=1e-7)
+    for place in np.ndindex(3, 4):
+        theirs = np.corrcoef(pairs[0][place].ravel(), pairs[1][place].ravel())[0, 1]
+        assert ours[place] == pytest.approx(theirs, abs=1e-7)
 
 
 def test_cosine_is_the_angle(pairs):
@@ -37,10 +36,9 @@ def test_mse_is_the_mean_square(pairs):
     ours = mse(*pairs)
     assert ours.shape == (3, 4)
     for place in np.ndindex(3, 4):
-        a, b = pairs[0][place].astype(float), pairs[1][place].astype(float)
-        assert ours[place] == pytest.approx(
-            sum((x - y) ** 2 for x, y in zip(a.ravel(), b.ravel(), strict=True)) / 25
-        )
+        a, b = (images[place].astype(float).ravel() for images in pairs)
+        expected = sum((x - y) ** 2 for x, y in zip(a, b, strict=True)) / 25
+        assert ours[place] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("kind", ["cosine", "pearson"])
@@ -64,10 +62,8 @@ def test_laws(pairs, kind):
 def test_a_reference_broadcasts_over_replicates(pairs):
     reference = pairs[1, :1]
     ours = correlation(pairs[0], reference, "cosine")
-    for replicate in range(3):
-        np.testing.assert_array_equal(
-            ours[replicate], correlation(pairs[0, replicate], reference[0], "cosine")
-        )
+    alone = [correlation(pairs[0, replicate], reference[0], "cosine") for replicate in range(3)]
+    np.testing.assert_array_equal(ours, alone)
 
 
 @pytest.mark.parametrize("kind", ["cosine", "pearson"])

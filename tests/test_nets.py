@@ -24,9 +24,8 @@ def make_cell(**settings) -> Cell:
 
 def wide_cell(init: str, **settings) -> Cell:
     """One layer of 300 x 784 weights between two others: enough numbers for statistics."""
-    return Cell.model_validate(
-        {"net": {"arch": "fcn", "depth": 2, "width": 300}, "init": init, **settings}
-    )
+    net = {"arch": "fcn", "depth": 2, "width": 300}
+    return Cell.model_validate({"net": net, "init": init, **settings})
 
 
 STD = {
@@ -85,9 +84,7 @@ def test_the_default_is_the_distribution_of_torchs_own_layers():
 def test_bias_init_zeros_changes_only_the_biases():
     usual = nets.initial_params(wide_cell("pytorch"), [0])
     zeros = nets.initial_params(wide_cell("pytorch", bias_init="zeros"), [0])
-    assert not zeros["bias.0"].any()
-    assert not zeros["bias.1"].any()
-    assert usual["bias.0"].any()
+    assert not zeros["bias.0"].any() and not zeros["bias.1"].any() and usual["bias.0"].any()
     assert torch.equal(usual["weight.1"], zeros["weight.1"])
 
 
@@ -176,15 +173,13 @@ def test_a_convolution_is_the_sum_it_is_defined_as():
     image = torch.randn(1, 1, 1, SIZE, SIZE, dtype=torch.float64)
     output = nets.forward(net, params, image)[0, 0, 0]
     weight, bias = params["weight.0"][0, 0, 0], params["bias.0"][0, 0]
-    for i in range(SIZE):
-        for j in range(SIZE):
-            total = bias.clone()
-            for di in range(3):
-                for dj in range(3):
-                    y, x = i + di - 1, j + dj - 1
-                    if 0 <= y < SIZE and 0 <= x < SIZE:
-                        total += weight[di, dj] * image[0, 0, 0, y, x]
-            assert output[i, j].item() == pytest.approx(total.item(), rel=1e-10)
+    for i, j in np.ndindex(SIZE, SIZE):
+        total = bias.clone()
+        for di, dj in np.ndindex(3, 3):
+            y, x = i + di - 1, j + dj - 1
+            if 0 <= y < SIZE and 0 <= x < SIZE:
+                total += weight[di, dj] * image[0, 0, 0, y, x]
+        assert output[i, j].item() == pytest.approx(total.item(), rel=1e-10)
 
 
 @pytest.mark.parametrize("size", [3, 6, 11])
@@ -195,11 +190,9 @@ def test_cnns_take_images_of_any_size(size):
     output = nets.forward(cell.net, params, image)
     assert output.shape == image.shape
     for replicate in range(2):
-        alone = {name: value[replicate : replicate + 1] for name, value in params.items()}
-        torch.testing.assert_close(
-            nets.forward(cell.net, alone, image[replicate : replicate + 1]),
-            output[replicate : replicate + 1],
-        )
+        alone = {name: value[[replicate]] for name, value in params.items()}
+        shown = nets.forward(cell.net, alone, image[[replicate]])
+        torch.testing.assert_close(shown, output[[replicate]])
 
 
 def test_layers_end_with_the_output_and_hidden_ones_are_rectified():

@@ -57,8 +57,8 @@ def theirs(name: str, replicate: int) -> list[torch.Tensor]:
 
 def assert_equal(name: str, params: list[torch.Tensor], replicates: list[int]) -> None:
     for row, replicate in enumerate(replicates):
-        for param, expected in zip(params, theirs(name, replicate), strict=True):
-            torch.testing.assert_close(param[row], expected, rtol=1e-12, atol=1e-13)
+        moved = [param[row] for param in params]
+        torch.testing.assert_close(moved, theirs(name, replicate), rtol=1e-12, atol=1e-13)
 
 
 def test_every_rule_is_compared():

@@ -12,11 +12,8 @@ PLAN = load({"run": "mine", "studies": {"cnn_depth": STUDY}, "results": "a <b> &
 
 
 def status(torch: str, **changes) -> dict:
-    versions = {"torch": torch, "python": "3.11.9"}
-    return {"seconds": 1800.0, "device": "cpu", "machine": "x86_64", "commit": "abc"} | {
-        "versions": versions,
-        **changes,
-    }
+    usual = {"seconds": 1800.0, "device": "cpu", "machine": "x86_64", "commit": "abc"}
+    return {**usual, "versions": {"torch": torch, "python": "3.11.9"}, **changes}
 
 
 def test_trainings_that_agree_are_told_once_and_others_counted():

@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from scipy.stats import binomtest
+from snakemake_runs import CLASSIFIER
+from test_jobs import collected, made
 
 from idpipe import engine, jobs, tables
 from idpipe.claims import evidence
-from idpipe.config import load
 from idpipe.figures.intervals import interval
 from idpipe.figures.parameters import table, table1_texts
 from idpipe.figures.results import Results
 from idpipe.store import write_parquet
-from idpipe.targets import ANALYSIS_FILES, Targets
 
 PAGE = (Path(__file__).parents[1] / "docs/tables.md").read_text()
 SECTIONS = {part.splitlines()[0]: part for part in PAGE.split("\n## ")[1:]}
@@ -28,39 +29,22 @@ SETUP, *PARTS = SECTIONS["Five questions"].split("\n### ")
 QUESTIONS = {part.splitlines()[0]: part for part in PARTS}
 SQL_TYPES = {"str": "VARCHAR", "int64": "BIGINT", "float64": "DOUBLE", "bool": "BOOLEAN"}
 
+AGAIN = {"policy": "fresh_seed", "max_restarts": 1}
+DENSE = {"net": {"arch": "fcn", "width": 16}}
+NARROW = {"net": {"arch": "cnn", "width": 3}}
 HOPELESS = {"base": {"net": {"arch": "cnn", "width": 3, "depth": 2}, "optimizer": {"lr": 1e6}}}
 DYING = {"base": {"net": {"arch": "cnn", "width": 1}}, "axes": {"net.depth": [4, 9]}}
 SETTINGS = {
     "run": "laptop",
-    "defaults": {
-        "replicates": 3,
-        "max_steps": 60,
-        "stop_mse": 0.3,
-        "failure": {"policy": "fresh_seed", "max_restarts": 1},
-    },
+    "defaults": {"replicates": 3, "max_steps": 60, "stop_mse": 0.3, "failure": AGAIN},
     "studies": {
-        "fcn_relu_depth": {
-            "base": {"net": {"arch": "fcn", "width": 16}},
-            "axes": {"net.depth": [1, 3]},
-        },
-        "cnn_depth": {
-            "base": {"net": {"arch": "cnn", "width": 3}},
-            "axes": {"net.depth": [1, 2, 7]},
-        },
-        "fewer_seeds_depth": {
-            "base": {"net": {"arch": "cnn", "width": 3}, "replicates": 1},
-            "axes": {"net.depth": [1, 3]},
-        },
+        "fcn_relu_depth": {"base": DENSE, "axes": {"net.depth": [1, 3]}},
+        "cnn_depth": {"base": NARROW, "axes": {"net.depth": [1, 2, 7]}},
+        "fewer_seeds_depth": {"base": {**NARROW, "replicates": 1}, "axes": {"net.depth": [1, 3]}},
         "hopeless": HOPELESS,
         "dying": DYING,
     },
-    "probes": {
-        "rho": [0, 0.5, 1],
-        "n_per_rho": 2,
-        "sizes": [7],
-        "classifier_train_per_class": 4,
-        "classifier_test_per_class": 2,
-    },
+    "probes": {"rho": [0, 0.5, 1], "n_per_rho": 2, "sizes": [7], **CLASSIFIER},
 }
 
 
@@ -68,30 +52,14 @@ SETTINGS = {
 def root(tmp_path_factory) -> Path:
     """A folder with the results of a run in which seeds converge, go on, die and diverge."""
     folder = tmp_path_factory.mktemp("run")
-    targets = Targets(load({**SETTINGS, "results": str(folder / "results")}))
-    for cell_id in targets.plan.cells:
-        jobs.run_cell(targets, cell_id, lambda line: None)
-    analysed = {name: targets.analysed(name) for name in ANALYSIS_FILES}
-    diverged = targets.plan.studies["hopeless"][0].cell_id
+    targets = made({**SETTINGS, "results": str(folder / "results")})
+    studies = targets.plan.studies
+    diverged = studies["hopeless"][0].cell_id
     out = targets.evaluation(diverged)
     jobs.analyse(targets.layout.cell(diverged), targets.probes(diverged), out)
-    analysed["layers"].append(diverged)
-    tables.collect(
-        {name: [c.cell_id for c in cells] for name, cells in targets.plan.studies.items()},
-        targets.layout.root / "cells",
-        {cell_id: targets.evaluation(cell_id).name for cell_id in targets.plan.cells},
-        targets.layout.tables("laptop"),
-        analysed,
-    )
-    write_evidence(targets)
-    return folder
-
-
-def write_evidence(targets: Targets) -> None:
-    """The table `evidence`, as if these networks were those of filter sizes."""
-    cells = [
-        cell.cell_id for name in ("cnn_depth", "hopeless") for cell in targets.plan.studies[name]
-    ]
+    collected(targets, targets.layout.tables("laptop"), layers=[diverged])
+    # The table `evidence`, as if these networks were those of filter sizes.
+    cells = [cell.cell_id for cell in studies["cnn_depth"] + studies["hopeless"]]
     found = evidence.gather(
         {"cnn_kernel": cells},
         targets.layout.root / "cells",
@@ -100,6 +68,7 @@ def write_evidence(targets: Targets) -> None:
         "cosine",
     )
     write_parquet(targets.layout.tables("laptop") / "evidence.parquet", found)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -252,10 +221,8 @@ def test_the_depth_is_the_first_at_which_the_gap_is_above_zero(asked):
             mean, half = interval(gaps, 0.95)
             for name, bound in zip(reached, (mean, mean + half, mean - half), strict=True):
                 reached[name] += [cell["depth"].iloc[0]] if bound > 0 else []
-        for name, depths in reached.items():
-            assert (
-                found.loc[study, name] == min(depths) if depths else pd.isna(found.loc[study, name])
-            )
+        first = {name: min(depths, default=np.nan) for name, depths in reached.items()}
+        assert found.loc[study, [*first]].to_dict() == pytest.approx(first, nan_ok=True)
 
 
 def test_the_share_of_lost_seeds_has_its_wilson_interval(asked):

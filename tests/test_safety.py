@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from snakemake_runs import REPOSITORY
-from test_data import IDX, cifar, no_proxy, pack, prepared, server, write_idx
+from test_data import IDX, cifar, pack, prepared, write_idx
+from torchvision import datasets
 
 from idpipe import jobs, store
 from idpipe.config import load
 from idpipe.errors import ConfigError, DataError, StoreError
 
-__all__ = ["cifar", "no_proxy", "server"]  # fixtures
+__all__ = ["cifar"]  # a fixture
 
 CODE = sorted((REPOSITORY / "src").rglob("*.py")) + sorted((REPOSITORY / "workflow").rglob("*.py"))
 
@@ -31,6 +32,11 @@ class Trap:
 
     def __reduce__(self):
         return Path.touch, (self.path,)
+
+
+@pytest.fixture
+def trap(tmp_path):
+    return tmp_path / "ran"
 
 
 # --- files -----------------------------------------------------------------------------------
@@ -63,8 +69,7 @@ def test_no_rule_has_a_shell_command():
         assert not [line for line in lines if line.startswith(("shell:", "run:", "shell("))], path
 
 
-def test_weights_that_are_a_pickle_are_refused_and_run_nothing(tmp_path):
-    trap = tmp_path / "ran"
+def test_weights_that_are_a_pickle_are_refused_and_run_nothing(trap, tmp_path):
     path = tmp_path / "weights.safetensors"
     path.write_bytes(pickle.dumps(Trap(trap)))
     with pytest.raises(StoreError, match=r"weights\.safetensors: cannot be read"):
@@ -74,8 +79,7 @@ def test_weights_that_are_a_pickle_are_refused_and_run_nothing(tmp_path):
     assert trap.exists(), "the trap would not have worked"
 
 
-def test_arrays_of_objects_are_refused_and_run_nothing(tmp_path):
-    trap = tmp_path / "ran"
+def test_arrays_of_objects_are_refused_and_run_nothing(trap, tmp_path):
     np.savez(tmp_path / "predictions.npz", named=np.array([Trap(trap)], dtype=object))
     with (
         pytest.raises(StoreError, match=r"predictions\.npz: cannot be read"),
@@ -85,10 +89,7 @@ def test_arrays_of_objects_are_refused_and_run_nothing(tmp_path):
     assert not trap.exists()
 
 
-def test_a_cifar_batch_that_runs_code_is_refused(cifar, tmp_path, monkeypatch):
-    from torchvision import datasets
-
-    trap = tmp_path / "ran"
+def test_a_cifar_batch_that_runs_code_is_refused(trap, cifar, tmp_path, monkeypatch):
     path = cifar / "data_batch_1"
     path.write_bytes(pickle.dumps({"data": Trap(trap), "labels": []}))
     known = [["data_batch_1", hashlib.md5(path.read_bytes()).hexdigest()]]
@@ -103,8 +104,6 @@ def test_a_cifar_batch_that_runs_code_is_refused(cifar, tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("no_proxy")
 def test_a_corrupt_archive_is_refused_and_a_sound_one_then_taken(server, tmp_path, monkeypatch):
-    from torchvision import datasets
-
     served, address = server
     raw = write_idx(tmp_path / "origin")
     packed = [Path(shutil.copy(pack(raw, name), served)) for name in IDX]
@@ -122,14 +121,25 @@ def test_a_corrupt_archive_is_refused_and_a_sound_one_then_taken(server, tmp_pat
     assert (out / "info.json").is_file()
 
 
-def member(
-    name: str, content: bytes = b"x", link: str | None = None
-) -> tuple[tarfile.TarInfo, io.BytesIO]:
-    entry = tarfile.TarInfo(name)
-    entry.size = len(content)
-    if link is not None:
-        entry.type, entry.linkname, entry.size = tarfile.SYMTYPE, link, 0
-    return entry, io.BytesIO(content)
+def archived(cifar: Path, folder: Path, *entries: tarfile.TarInfo) -> Path:
+    """The batches, packed as CIFAR-10 is, with entries of one byte or a link beside them."""
+    archive = folder / "cifar-10-python.tar.gz"
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(cifar, cifar.name)
+        for entry in entries:
+            packed.addfile(entry, io.BytesIO(b"x"))
+    return archive
+
+
+def entry(text: str) -> tarfile.TarInfo:
+    """A file of one byte, or `name -> where` a link leads to."""
+    name, _, link = text.partition(" -> ")
+    found = tarfile.TarInfo(name)
+    if link:
+        found.type, found.linkname = tarfile.SYMTYPE, link
+    else:
+        found.size = 1
+    return found
 
 
 @pytest.fixture(params=["filters", "no filters"])
@@ -144,28 +154,20 @@ def filters(request, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "members",
+    "names",
     [
-        [member("../../escaped")],
-        [member("cifar-10-batches-py/../../../escaped")],
-        [member("/{root}/escaped")],
-        [member("out", link="../.."), member("out/escaped")],
+        ["../../escaped"],
+        ["cifar-10-batches-py/../../../escaped"],
+        ["/{root}/escaped"],
+        ["out -> ../..", "out/escaped"],
     ],
-    ids=["parent", "parent below", "absolute", "link"],
 )
 @pytest.mark.usefixtures("no_proxy", "filters")
-def test_an_archive_cannot_write_outside_its_folder(members, server, cifar, tmp_path, monkeypatch):
+def test_an_archive_cannot_write_outside_its_folder(names, server, cifar, tmp_path, monkeypatch):
     """Even one whose checksum is the one expected."""
-    from torchvision import datasets
-
     served, address = server
-    archive = served / "cifar-10-python.tar.gz"
-    with tarfile.open(archive, "w:gz") as packed:
-        packed.add(cifar, cifar.name)
-        for entry, content in members:
-            entry.name = entry.name.format(root=tmp_path)
-            content.seek(0)
-            packed.addfile(entry, content)
+    entries = [entry(name.format(root=tmp_path)) for name in names]
+    archive = archived(cifar, served, *entries)
     monkeypatch.setattr(datasets.CIFAR10, "url", f"{address}{archive.name}")
     monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
     root = tmp_path / "a" / "root"
@@ -180,12 +182,8 @@ def test_an_archive_cannot_write_outside_its_folder(members, server, cifar, tmp_
 
 @pytest.mark.usefixtures("no_proxy")
 def test_an_archive_of_another_checksum_is_not_unpacked(server, cifar, tmp_path, monkeypatch):
-    from torchvision import datasets
-
     served, address = server
-    archive = served / "cifar-10-python.tar.gz"
-    with tarfile.open(archive, "w:gz") as packed:
-        packed.add(cifar, cifar.name)
+    archive = archived(cifar, served)
     monkeypatch.setattr(datasets.CIFAR10, "url", f"{address}{archive.name}")
     with pytest.raises(DataError, match="the download failed"):
         prepared(tmp_path / "out", "cifar10", tmp_path / "new", download=True)
@@ -195,34 +193,30 @@ def test_an_archive_of_another_checksum_is_not_unpacked(server, cifar, tmp_path,
 # --- the configuration -----------------------------------------------------------------------
 
 CNN = {"base": {"net": {"arch": "cnn", "depth": 1, "width": 2}}}
+FLAT = {"patterns": ["flat"]}
 TINY = {
     "run": "tiny",
     "defaults": {"replicates": 1, "max_steps": 10, "data": {"examples": [{"label": 0}]}},
     "studies": {"cnn_depth": {**CNN, "axes": {}}},
-    "probes": {
-        "rho": [0, 1],
-        "n_per_rho": 1,
-        "unseen": 1,
-        "out_of_domain": 0,
-        "patterns": ["flat"],
-    },
+    "probes": {"rho": [0, 1], "n_per_rho": 1, "unseen": 1, "out_of_domain": 0, **FLAT},
 }
 
 
+PATHS = ["../elsewhere", "/tmp/x", "a/b", "a; touch x", ".", "..", "a\n"]
+COMMANDS = ["a; touch x", "$(touch x)", "a b", "../a", "a\n", "a'b", "-a", ""]
+
+
 @pytest.mark.parametrize(
-    "name", ["a; touch x", "$(touch x)", "a b", "../a", "a\n", "a'b", "-a", ""]
+    ("settings", "start", "allowed"),
+    [
+        *[({"studies": {name: CNN}}, "studies.", "letters, digits and _") for name in COMMANDS],
+        *[({"run": name}, "run = ", "letters, digits, - and _") for name in PATHS],
+    ],
 )
-def test_a_study_named_like_a_command_is_refused_in_a_line(name):
+def test_a_study_or_run_named_like_a_path_or_a_command_is_refused_in_a_line(
+    settings, start, allowed
+):
     with pytest.raises(ConfigError) as error:
-        load({**TINY, "studies": {name: CNN}})
+        load({**TINY, **settings})
     (problem,) = error.value.problems
-    assert "letters, digits and _" in problem and "\n" not in problem
-
-
-@pytest.mark.parametrize("name", ["../elsewhere", "/tmp/x", "a/b", "a; touch x", ".", "..", "a\n"])
-def test_a_run_named_like_a_path_or_a_command_is_refused_in_a_line(name):
-    with pytest.raises(ConfigError) as error:
-        load({**TINY, "run": name})
-    (problem,) = error.value.problems
-    assert problem.startswith("run = ") and "letters, digits, - and _" in problem
-    assert "\n" not in problem
+    assert problem.startswith(start) and allowed in problem and "\n" not in problem

@@ -6,11 +6,11 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from scorecard_world import (
-    Behaviour,
     World,
     at_sizes,
     constant,
@@ -21,7 +21,7 @@ from scorecard_world import (
     pull,
 )
 
-from idpipe.claims import verdicts
+from idpipe.claims import other, verdicts
 from idpipe.claims.catalogue import Part, claims
 from idpipe.claims.run import Run
 from idpipe.claims.samples import Untestable
@@ -37,19 +37,22 @@ def judged(world: World, name: str) -> Judgement:
 
 
 def outcome(world: World, key: str):
-    found = {o.part.key: o for o in judged(world, key.split(".")[0]).outcomes}
-    return found[key]
+    return next(o for o in judged(world, key.split(".")[0]).outcomes if o.part.key == key)
 
 
 Change = Callable[[World], None]
 
 
-def does(behaviour: Behaviour, *keys: str) -> Change:
+def attribute(name: str, value: object, *keys: str) -> Change:
     def change(world: World) -> None:
         for key in keys:
-            world[key].does = behaviour
+            setattr(world[key], name, value)
 
     return change
+
+
+does = partial(attribute, "does")
+errs = partial(attribute, "error")
 
 
 def knows(key: str, **evidence: float) -> Change:
@@ -64,18 +67,10 @@ def layers(what: str, values: Iterable[float], *keys: str) -> Change:
     return change
 
 
-def errs(error: Callable[[float], float], *keys: str) -> Change:
-    def change(world: World) -> None:
-        for key in keys:
-            world[key].error = error
-
-    return change
-
-
 def ends(status: str, mse: float, *keys: str) -> Change:
     def change(world: World) -> None:
-        for key in keys:
-            world[key].statuses, world[key].train_mse = [status] * 3, mse
+        attribute("statuses", [status] * 3, *keys)(world)
+        attribute("train_mse", mse, *keys)(world)
 
     return change
 
@@ -102,6 +97,8 @@ def optimizers_alike(world: World) -> None:
     for net in world.of("cnn_optimizer"):
         net.does = identity(0.9 + 0.02 * len(net.columns["optimizer"]) / 6)
 
+
+DEEP = [f"cnn_narrow_depth {depth}" for depth in (9, 12, 20)]
 
 # Part -> a change of the world after which the paper would not have said it.
 TURNS: dict[str, Change] = {
@@ -134,7 +131,7 @@ TURNS: dict[str, Change] = {
     "c13.wide": does(neither, "cnn_channels 5 1024"),
     "c13.narrow": does(identity(), "cnn_channels 5 3"),
     "c14.constant": does(identity(), "cnn_channels 20 1024"),
-    "c15.deep": ends("converged", 1e-4, *(f"cnn_narrow_depth {d}" for d in (9, 12, 20))),
+    "c15.deep": ends("converged", 1e-4, *DEEP),
     "c15.shallow": ends("dead", 0.5, *(f"cnn_narrow_depth {d}" for d in (3, 5, 8))),
     "c16.example": does(pull(0.5), "fcn_linear_depth 2 2048"),
     "c16.effect": does(pull(0.98), "fcn_linear_depth 2 2048"),
@@ -198,8 +195,6 @@ def test_a_claim_fails_where_one_of_its_parts_does(key):
 
 
 def test_table1_fails_where_the_paper_counts_otherwise(monkeypatch, tmp_path):
-    from idpipe.claims import other
-
     lines = Path(other.__file__).with_name("table1.csv").read_text().splitlines()
     assert len(lines) == 1 + 99
     lines[5] = lines[5].rpartition(",")[0] + ",12"
@@ -210,6 +205,10 @@ def test_table1_fails_where_the_paper_counts_otherwise(monkeypatch, tmp_path):
 
 
 # --- What cannot be tested ---------------------------------------------------------------------
+
+
+def drops(*keys: str) -> Change:
+    return lambda world: world.drop(*keys)
 
 
 def without(study: str) -> Change:
@@ -224,42 +223,34 @@ def sets(study: str, **columns: object) -> Change:
     return change
 
 
-def attribute(name: str, value: object, *keys: str) -> Change:
-    def change(world: World) -> None:
-        for key in keys:
-            setattr(world[key], name, value)
-
-    return change
+def ended(key: str, *statuses: str) -> Change:
+    return attribute("statuses", [*statuses], key)
 
 
 NARROW = "cnn_narrow_depth 9"
 REASONS: dict[str, tuple[str, Change, str]] = {
     "study": ("c08", without("cnn_depth"), "The run has no study cnn_depth"),
-    "depth": ("c06", lambda w: w.drop("cnn_depth 20"), "cnn_depth has no network of 20 layers"),
-    "range": ("c07", lambda w: w.drop("cnn_depth 14"), "no network of 13 to 15 layers"),
-    "width": ("c14", lambda w: w.drop("cnn_channels 20 1024"), "20 layers, width 1024"),
+    "depth": ("c06", drops("cnn_depth 20"), "cnn_depth has no network of 20 layers"),
+    "range": ("c07", drops("cnn_depth 14"), "no network of 13 to 15 layers"),
+    "width": ("c14", drops("cnn_channels 20 1024"), "20 layers, width 1024"),
     "narrow cnn": ("c06", sets("cnn_depth", width=8), "too narrow: 8 channels, 16 are needed"),
     "narrow fcn": ("c03", sets("fcn_relu_depth", width=256), "256 hidden units, 784 are needed"),
     "one layer alone": ("c29", sets("cnn_depth", width=8), "too narrow: 8 channels, 16"),
     "few depths": (
         "c29",
-        lambda w: w.drop(*(f"fcn_relu_depth {depth}" for depth in (1, 2, 4))),
+        drops("fcn_relu_depth 1", "fcn_relu_depth 2", "fcn_relu_depth 4"),
         "Fewer than three networks of fcn_relu_depth count",
     ),
     "no deep fcn": (
         "c19",
-        lambda w: w.drop("fcn_linear_depth 10 2048", "fcn_linear_depth 10 784"),
+        drops("fcn_linear_depth 10 2048", "fcn_linear_depth 10 784"),
         "fcn_linear_depth has no network of 10 or more layers",
     ),
-    "no anchor": ("c24", lambda w: w.drop("cnn_depth 20"), "cnn_depth has no network of 20 layers"),
-    "one seed": (
-        "c06",
-        attribute("statuses", ["converged"], "cnn_depth 20"),
-        "One replicate gives no interval",
-    ),
+    "no anchor": ("c24", drops("cnn_depth 20"), "cnn_depth has no network of 20 layers"),
+    "one seed": ("c06", ended("cnn_depth 20", "converged"), "One replicate gives no interval"),
     "init": (
         "c22",
-        lambda w: w.drop("cnn_init 3 orthogonal"),
+        drops("cnn_init 3 orthogonal"),
         "cnn_init has no network of init orthogonal, 3 layers",
     ),
     "unfit theorem": (
@@ -272,19 +263,15 @@ REASONS: dict[str, tuple[str, Change, str]] = {
         ends("max_steps", 0.3, "fcn_two_layer bottom"),
         "2-layer FCN (2048 hidden units) of fcn_two_layer",
     ),
-    "one narrow seed": (
-        "c15",
-        attribute("statuses", ["dead"], NARROW),
-        "One replicate gives no interval",
-    ),
+    "one narrow seed": ("c15", ended(NARROW, "dead"), "One replicate gives no interval"),
     "dead": (
         "c06",
-        attribute("statuses", ["dead", "dead", "converged"], "cnn_depth 20"),
+        ended("cnn_depth 20", "dead", "dead", "converged"),
         "1 of 3 replicates count (2 dead): 20-layer CNN (128 channels) of cnn_depth.",
     ),
     "most dead": (
         "c06",
-        attribute("statuses", ["dead"] * 2 + ["diverged"] + ["converged"] * 2, "cnn_depth 20"),
+        ended("cnn_depth 20", "dead", "dead", "diverged", "converged", "converged"),
         "2 of 5 replicates count (2 dead, 1 diverged): 20-layer CNN",
     ),
     "unfit": (
@@ -294,11 +281,7 @@ REASONS: dict[str, tuple[str, Change, str]] = {
     ),
     "source": ("c26", sets("all_examples", source="digits"), "digits, the claim is of mnist"),
     "colours": ("c28", sets("colour", source="photos"), "photos, the claim is of cifar10"),
-    "budget": (
-        "c15",
-        ends("max_steps", 0.3, NARROW),
-        "9 layers of cnn_narrow_depth were",
-    ),
+    "budget": ("c15", ends("max_steps", 0.3, NARROW), "9 layers of cnn_narrow_depth were"),
     "rho": ("c04", attribute("rho", (0.5, 1.0), "fcn_linear_depth 1 2048"), "rho = 0"),
     "sizes": ("c09", attribute("sizes", (7, 14), "cnn_depth 5"), "not shown probes of 112 x 112"),
     "layers": ("c20", attribute("layers", {}, "cnn_depth 5"), "have no distance"),
@@ -335,23 +318,20 @@ def test_a_claim_with_a_failing_part_fails_whatever_cannot_be_tested():
 
 def test_budgets_of_the_paper_tell_that_a_network_does_not_converge():
     world = paper()
-    for depth in (9, 12, 20):
-        net = world[f"cnn_narrow_depth {depth}"]
-        net.statuses, net.steps = ["max_steps"] * 3, 2_000_000
+    attribute("statuses", ["max_steps"] * 3, *DEEP)(world)
+    attribute("steps", 2_000_000, *DEEP)(world)
     assert judged(world, "c15").verdict == REPRODUCED
 
 
-@pytest.mark.parametrize("status", ["converged", "max_steps"])
-def test_an_error_at_the_limit_fits(status):
-    world = paper()
-    ends(status, 0.01, *(f"cnn_narrow_depth {d}" for d in (9, 12, 20)))(world)
-    assert judged(world, "c15").verdict == FAILED
-
-
-def test_a_network_whose_error_is_at_the_limit_counts():
-    world = paper()
-    ends("converged", 0.01, "cnn_depth 20")(world)
-    assert judged(world, "c06").verdict == REPRODUCED
+def test_an_error_at_the_limit_fits_and_its_network_counts():
+    for name, status, keys, verdict in (
+        ("c15", "converged", DEEP, FAILED),
+        ("c15", "max_steps", DEEP, FAILED),
+        ("c06", "converged", ["cnn_depth 20"], REPRODUCED),
+    ):
+        world = paper()
+        ends(status, 0.01, *keys)(world)
+        assert judged(world, name).verdict == verdict
 
 
 def test_of_several_widths_the_largest_that_is_no_single_layers_decides():
@@ -383,9 +363,9 @@ def test_two_replicates_are_enough():
 
 def test_a_restart_counts_as_a_first_attempt_that_failed():
     world = paper()
-    ends("converged", 1e-4, *(f"cnn_narrow_depth {d}" for d in (9, 12, 20)))(world)
+    ends("converged", 1e-4, *DEEP)(world)
     assert judged(world, "c15").verdict == FAILED
-    attribute("restarts", 1, *(f"cnn_narrow_depth {d}" for d in (9, 12, 20)))(world)
+    attribute("restarts", 1, *DEEP)(world)
     assert judged(world, "c15").verdict == REPRODUCED
 
 
@@ -404,19 +384,17 @@ def test_the_interval_is_students_over_replicates():
     assert found.reason == "The interval includes the threshold."
 
 
-def test_more_replicates_of_the_same_spread_decide():
+@pytest.mark.parametrize(
+    ("spread", "verdict", "reason"),
+    [([0.0, 0.1] * 4, REPRODUCED, ""), ([0.2, 0.5], FAILED, "The mean is on the other side")],
+    ids=["more replicates of the same spread decide", "the wrong side"],
+)
+def test_a_mean_is_judged_with_its_interval(spread, verdict, reason):
     world = paper()
-    net = world["cnn_depth 14"]
-    net.statuses, net.spread = ["converged"] * 8, [0.0, 0.1] * 4
-    assert outcome(world, "c07.identity").verdict == REPRODUCED
-
-
-def test_a_mean_on_the_wrong_side_with_a_wide_interval_fails_too():
-    world = paper()
-    net = world["cnn_depth 14"]
-    net.statuses, net.spread = ["converged"] * 2, [0.2, 0.5]
+    attribute("spread", spread, "cnn_depth 14")(world)
+    attribute("statuses", ["converged"] * len(spread), "cnn_depth 14")(world)
     found = outcome(world, "c07.identity")
-    assert found.verdict == FAILED and found.reason.startswith("The mean is on the other side")
+    assert found.verdict == verdict and found.reason.startswith(reason)
 
 
 def test_dead_and_unfit_replicates_are_in_no_mean():

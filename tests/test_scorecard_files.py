@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -15,7 +16,7 @@ from PIL import Image
 from scorecard_world import World, identity, paper
 
 from idpipe.claims import digest, picture, texts
-from idpipe.claims.catalogue import Claim, claims
+from idpipe.claims.catalogue import claims
 from idpipe.claims.evidence import mixture_correlation, relative_sharpness
 from idpipe.claims.scorecard import write
 from idpipe.claims.verdicts import FAILED, REPRODUCED, UNTESTABLE, Judgement, judge
@@ -69,7 +70,6 @@ class Page(HTMLParser):
 def evil() -> list[Judgement]:
     text = "a <script>alert('1')</script> & \"b\" | c"
     claim = replace(CLAIMS[4], claim=text, words=text, why=text, place=text)
-    assert isinstance(claim, Claim)
     return judge(paper().results(), [claim], 0.95)
 
 
@@ -95,9 +95,8 @@ def test_csv_has_a_row_per_part_with_number_interval_and_cells(judgements):
 
 
 def test_markdown_has_a_row_per_claim(judgements):
-    lines = [
-        line for line in texts.to_markdown(judgements, "r", 0.95).splitlines() if "| c" in line
-    ]
+    told = texts.to_markdown(judgements, "r", 0.95).splitlines()
+    lines = [line for line in told if "| c" in line]
     assert [line.split(" | ")[0] for line in lines[1:]] == [f"| {c.id}" for c in CLAIMS]
     assert "✗ identity: 0.50 ± 0.01 (\\> 0.8)" in lines[5]
     assert "cnn\\_channels has no network" in lines[14]
@@ -149,12 +148,11 @@ def test_the_picture_has_a_line_per_part_on_one_page_and_no_text_on_another(judg
     assert signs.count("✓") == 29 and signs.count("✗") == 1 and signs.count("–") == 1
     boxes = [text.get_window_extent() for text in figure.texts]
     width = figure.get_size_inches()[0] * 100
-    for number, box in enumerate(boxes):
-        assert box.x0 >= 0 and box.x1 <= width
-        for other in boxes[number + 1 :]:
-            across = min(box.x1, other.x1) - max(box.x0, other.x0)
-            down = min(box.y1, other.y1) - max(box.y0, other.y0)
-            assert min(across, down) < 3, (box, other)
+    assert all(box.x0 >= 0 and box.x1 <= width for box in boxes)
+    for box, other in itertools.combinations(boxes, 2):
+        across = min(box.x1, other.x1) - max(box.x0, other.x0)
+        down = min(box.y1, other.y1) - max(box.y0, other.y0)
+        assert min(across, down) < 3, (box, other)
 
 
 def test_a_mean_lies_on_the_side_its_verdict_says(judgements):

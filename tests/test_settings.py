@@ -24,6 +24,13 @@ def refused(*paths, **kwargs):
     return caught.value.problems
 
 
+NO_YAML = (
+    *(b"a: [1\n", b"a:\n\t- 1\n", b"[1]: 2\n", b"{a: 1}: 2\n", b"a: *nowhere\n"),
+    *(b"a: !!python/name:os.system\n", b"a: 1\n---\na: 2\n", b"a: \xff\xfe\n"),
+    *(b"a: " + b"9" * 5000, b"a: " + b"[" * 400),
+)
+
+
 class TestReadFile:
     def test_plain(self, tmp_path):
         path = write(tmp_path, "a: {b: [1, 2]}\nc: 1.5\n")
@@ -80,16 +87,7 @@ class TestReadFile:
         [
             (b"- 1\n- 2\n", "must hold `key: value` lines"),
             (b"just text\n", "must hold `key: value` lines"),
-            (b"a: [1\n", "must be YAML: "),
-            (b"a:\n\t- 1\n", "must be YAML: "),
-            (b"[1]: 2\n", "must be YAML: "),
-            (b"{a: 1}: 2\n", "must be YAML: "),
-            (b"a: *nowhere\n", "must be YAML: "),
-            (b"a: !!python/name:os.system\n", "must be YAML: "),
-            (b"a: 1\n---\na: 2\n", "must be YAML: "),
-            (b"a: \xff\xfe\n", "must be YAML: "),
-            (b"a: " + b"9" * 5000, "must be YAML: "),
-            (b"a: " + b"[" * 400, "must be YAML: "),
+            *[(content, "must be YAML: ") for content in NO_YAML],
         ],
     )
     def test_what_is_no_mapping_is_refused_in_one_line(self, tmp_path, content, expected):
@@ -131,12 +129,8 @@ class TestRead:
 
     def test_settings_go_over_files_and_snakemake_over_all(self, tmp_path):
         path = write(tmp_path, "data: {source: digits, root: here}\nrun: file\n")
-        merged = read(
-            [path],
-            ["data.source=mnist", "run=setting", "probes.rho=[0, 1]", "a.b={c: 1e-4}"],
-            {"run": "snakemake"},
-        )
-        assert merged == {
+        given = ["data.source=mnist", "run=setting", "probes.rho=[0, 1]", "a.b={c: 1e-4}"]
+        assert read([path], given, {"run": "snakemake"}) == {
             "data": {"source": "mnist", "root": "here"},
             "run": "snakemake",
             "probes": {"rho": [0, 1]},

@@ -41,9 +41,8 @@ def python_floor(spec: SpecifierSet) -> list[str]:
 def test_every_direct_dependency_is_locked_once_within_its_range(python):
     here = {"python_version": python, "python_full_version": f"{python}.0"}
     for wanted in DIRECT:
-        applicable = [
-            pin for pin in pins(wanted.name) if pin.marker is None or pin.marker.evaluate(here)
-        ]
+        found = pins(wanted.name)
+        applicable = [pin for pin in found if pin.marker is None or pin.marker.evaluate(here)]
         assert len(applicable) == 1, wanted
         (exact,) = applicable[0].specifier
         assert exact.operator == "==", wanted
@@ -51,27 +50,19 @@ def test_every_direct_dependency_is_locked_once_within_its_range(python):
 
 
 def test_the_lock_holds_only_exact_versions_and_hashes():
-    assert [
-        line
-        for line in LOCK.splitlines()
-        if not PIN_LINE.fullmatch(line) and not HASH_LINE.fullmatch(line)
-    ] == []
+    other = [line for line in LOCK.splitlines() if not PIN_LINE.fullmatch(line)]
+    assert [line for line in other if not HASH_LINE.fullmatch(line)] == []
 
 
 def test_every_locked_version_has_a_hash():
     lines = LOCK.splitlines()
-    bare = [
-        line
-        for line, after in zip(lines, [*lines[1:], ""], strict=True)
-        if "==" in line and not HASH_LINE.fullmatch(after)
-    ]
-    assert bare == []
+    pinned = [after for line, after in zip(lines, [*lines[1:], ""], strict=True) if "==" in line]
+    assert pinned and [after for after in pinned if not HASH_LINE.fullmatch(after)] == []
 
 
 def test_conda_installs_the_lock_and_no_versions_of_its_own():
-    assert [entry for entry in CONDA if isinstance(entry, dict)] == [
-        {"pip": ["-r requirements.lock"]}
-    ]
+    mappings = [entry for entry in CONDA if isinstance(entry, dict)]
+    assert mappings == [{"pip": ["-r requirements.lock"]}]
     names = {Requirement(entry).name for entry in CONDA if isinstance(entry, str)}
     assert names == {"python", "pip"}
 
@@ -113,16 +104,10 @@ class Checkout:
 
     def make(self, *args: str, fail: str = "") -> subprocess.CompletedProcess[str]:
         # Variables of an outer `make test ARGS=...` must not reach this one.
-        env = {
-            key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFL"))
-        }
-        return subprocess.run(
-            ["make", "PYTHON=./python", *args],
-            cwd=self.path,
-            env=env | {"FAIL": fail},
-            capture_output=True,
-            text=True,
-        )
+        outer = [name for name in os.environ if name.startswith(("MAKE", "MFL"))]
+        env = {k: v for k, v in os.environ.items() if k not in outer} | {"FAIL": fail}
+        line = ["make", "PYTHON=./python", *args]
+        return subprocess.run(line, cwd=self.path, env=env, capture_output=True, text=True)
 
     def installs(self) -> int:
         """How many times the lock was installed so far."""
@@ -139,9 +124,7 @@ def test_a_second_call_installs_nothing(checkout):
     assert checkout.make(STAMP).returncode == 0
     assert checkout.make("--question", STAMP).returncode == 0
     again = checkout.make("-n", "test").stdout
-    assert "pytest" in again
-    assert "-m pip" not in again
-    assert "-m venv" not in again
+    assert "pytest" in again and "-m pip" not in again and "-m venv" not in again
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "pyproject.toml"])

@@ -16,14 +16,10 @@ LIBRARY = (REPOSITORY / "docs/library.md").read_text()
 
 
 def build(folder: Path, site: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", site],
-        cwd=folder,
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    line = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", site]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    how = {"cwd": folder, "capture_output": True, "text": True, "check": False}
+    return subprocess.run(line, env=environment, **how)
 
 
 @pytest.fixture(scope="module")
@@ -40,16 +36,14 @@ def test_every_page_is_there(site):
     assert sorted(path.stem for path in site.glob("*.html")) == sorted([*pages, "404"])
     keys = (REPOSITORY / "config/README.md").read_text().count("\n| `")
     assert (site / "configuration.html").read_text().count("<tr>\n<td><code>") >= keys - 10 > 50
-    assert (site / "files/config/paper.yaml").read_bytes() == (
-        REPOSITORY / "config/paper.yaml"
-    ).read_bytes()
+    preset = (REPOSITORY / "config/paper.yaml").read_bytes()
+    assert (site / "files/config/paper.yaml").read_bytes() == preset
 
 
 def test_pages_load_nothing_from_elsewhere(site):
     for page in site.glob("*.html"):
-        loaded = re.findall(
-            r"<(?:script|img|link|iframe)\b[^>]*?(?:src|href)=\"([^\"]*)", page.read_text()
-        )
+        tag = r"<(?:script|img|link|iframe)\b[^>]*?(?:src|href)=\"([^\"]*)"
+        loaded = re.findall(tag, page.read_text())
         assert len(loaded) > 3
         assert [path for path in loaded if "//" in path] == []
         # 404.html is shown for paths at any depth, so its own start at the root.
@@ -90,9 +84,8 @@ def test_broken_links_are_refused(tmp_path):
 def test_the_example_of_the_library_page():
     (example,) = re.findall(r"```python\n(.*?)```", LIBRARY, re.S)
     (printed,) = re.findall(r"It prints\n\n```\n(.*?)```", LIBRARY, re.S)
-    result = subprocess.run(
-        [sys.executable, "-c", example], capture_output=True, text=True, check=False
-    )
+    line = [sys.executable, "-c", example]
+    result = subprocess.run(line, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     said, found = (re.findall(r"(\S+): (\S+) ±", text) for text in (printed, result.stdout))
     assert [name for name, _ in said] == [name for name, _ in found]

@@ -23,15 +23,9 @@ VALUES = (0.1, 0.01, 1e-9)
 
 @pytest.fixture(scope="module")
 def cell() -> Cell:
-    return Cell.model_validate(
-        {
-            "net": {"arch": "cnn", "depth": 2, "width": 4, "kernel": 3},
-            "replicates": 3,
-            "stop_mse": 0.01,
-            "report_every": 10,
-            "precision": "float64",
-        }
-    )
+    net = {"arch": "cnn", "depth": 2, "width": 4, "kernel": 3}
+    settings = {"replicates": 3, "stop_mse": 0.01, "report_every": 10, "precision": "float64"}
+    return Cell.model_validate({"net": net, **settings})
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +40,6 @@ def probes(cell, digits):
 
 @pytest.fixture(scope="module")
 def kept(cell, images):
-    """What a long training kept."""
     long = stopping.changed(cell, max_steps=400, stop_mse=0, schedule={"milestones": []})
     kept = stopping.Kept(long, images, VALUES)
     outcomes = engine.train(long, images, at_step=kept).outcomes
@@ -62,8 +55,7 @@ class TestKept:
             moment = kept.moments[value, outcome.replicate]
             assert outcome.status == engine.CONVERGED
             assert moment.step == outcome.steps > 0
-            for name, own in outcome.params.items():
-                torch.testing.assert_close(moment.params[name], own, rtol=1e-9, atol=1e-12)
+            torch.testing.assert_close(moment.params, outcome.params, rtol=1e-9, atol=1e-12)
 
     def test_is_the_first_judged_step_below_the_value(self, kept, cell, images):
         for (value, _), moment in kept.moments.items():
@@ -188,9 +180,8 @@ class TestDocs:
         return json.loads((stopping.RESULTS / f"{machine}.json").read_text())["stopping"]
 
     def test_show_what_was_recorded(self, machine, found):
-        assert stopping.documented(self.text, machine, found) == self.text, (
-            f"run `python -m benchmarks.stopping --docs {machine}`"
-        )
+        again = f"run `python -m benchmarks.stopping --docs {machine}`"
+        assert stopping.documented(self.text, machine, found) == self.text, again
 
     def test_correlations_agree_from_the_default_on_and_not_before(self, found):
         """Single images to 0.011, as the page says."""

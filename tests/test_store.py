@@ -21,26 +21,16 @@ CELL = Cell.model_validate({"net": {"arch": "cnn", "depth": 2, "width": 3}})
 
 def test_everything_has_the_place_that_the_documentation_names():
     layout = Layout(Path("results"))
-    assert {
-        str(path)
-        for path in (
-            layout.source("digits"),
-            layout.probes("digits", "0a1b"),
-            layout.cell("cnn-1"),
-            layout.checkpoint("cnn-1"),
-            layout.evaluation("cnn-1", "0a1b"),
-            layout.tables("laptop"),
-            layout.figures("laptop"),
-        )
-    } == {
-        "results/data/digits",
-        "results/data/digits/probes-0a1b.npz",
-        "results/cells/cnn-1",
-        "results/checkpoints/cnn-1/state.safetensors",
-        "results/cells/cnn-1/eval-0a1b",
-        "results/laptop/tables",
-        "results/laptop/figures",
-    }
+    for path, place in (
+        (layout.source("digits"), "data/digits"),
+        (layout.probes("digits", "0a1b"), "data/digits/probes-0a1b.npz"),
+        (layout.cell("cnn-1"), "cells/cnn-1"),
+        (layout.checkpoint("cnn-1"), "checkpoints/cnn-1/state.safetensors"),
+        (layout.evaluation("cnn-1", "0a1b"), "cells/cnn-1/eval-0a1b"),
+        (layout.tables("laptop"), "laptop/tables"),
+        (layout.figures("laptop"), "laptop/figures"),
+    ):
+        assert str(path) == f"results/{place}"
 
 
 def test_cells_are_real_folders_that_are_not_hidden(tmp_path):
@@ -53,19 +43,14 @@ def test_cells_are_real_folders_that_are_not_hidden(tmp_path):
     assert layout.cells() == [layout.cell("cnn-1"), layout.cell("fcn-2")]
 
 
-@pytest.mark.parametrize(
-    ("named", "expected"),
-    [
-        ("/fast/cache", "/fast/cache/idpipe"),
-        *[(n, "/home/me/.cache/idpipe") for n in ("", "c", None)],
-    ],
-)
-def test_the_cache_is_where_the_xdg_specification_has_it(named, expected, monkeypatch):
+@pytest.mark.parametrize("named", ["/fast/cache", "", "c", None])
+def test_the_cache_is_where_the_xdg_specification_has_it(named, monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     if named is not None:
         monkeypatch.setenv("XDG_CACHE_HOME", named)
-    assert store.cache_folder() == Path(expected)
+    absolute = named == "/fast/cache"
+    assert store.cache_folder() == Path(named if absolute else "/home/me/.cache") / "idpipe"
 
 
 def test_a_file_is_hidden_while_written_and_then_as_open_as_any_other(tmp_path):
@@ -83,6 +68,20 @@ def test_a_file_is_hidden_while_written_and_then_as_open_as_any_other(tmp_path):
     assert path.read_bytes() == b"content"
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
+    path = tmp_path / "result"
+    store.write_bytes(path, b"old")
+
+    def fail(stream):
+        stream.write(b"half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        store.write(path, fail)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_json_is_read_back_a_line_for_each_key_and_never_holds_nan(tmp_path):

@@ -27,30 +27,19 @@ class TestExpansion:
             defaults={"net": {"width": 4}, "max_steps": 10},
             data={"source": "mnist"},
         ).studies["s"]
+        common = {"data": {"source": "mnist"}, "max_steps": 10, "seed": 3}
         expected = [
-            Cell.model_validate(
-                {
-                    "data": {"source": "mnist"},
-                    "net": {"arch": "cnn", "width": 8, "depth": depth},
-                    "optimizer": optimizer,
-                    "max_steps": 10,
-                    "seed": 3,
-                }
-            )
+            {**common, "net": {"arch": "cnn", "width": 8, "depth": depth}, "optimizer": optimizer}
             for depth, optimizer in itertools.product([5, 1], axes["optimizer"])
         ]
-        assert cells == expected
+        assert cells == [Cell.model_validate(settings) for settings in expected]
 
     def test_ids_do_not_depend_on_study_position_or_drawing(self):
         one = plan({"a": {"base": BASE, "axes": {"net.depth": [1, 5]}}})
-        two = plan(
-            {
-                "z": {"base": {**BASE, "seed": 1}, "axes": {"net.depth": [1]}},
-                "b": {"axes": {"net.depth": [7, 5, 1], "net": [BASE["net"]]}},
-            },
-            figures={"dpi": 50},
-            probes={"n_per_rho": 1},
-        )
+        first = {"base": {**BASE, "seed": 1}, "axes": {"net.depth": [1]}}
+        second = {"axes": {"net.depth": [7, 5, 1], "net": [BASE["net"]]}}
+        drawn = {"figures": {"dpi": 50}, "probes": {"n_per_rho": 1}}
+        two = plan({"z": first, "b": second}, **drawn)
         assert set(one.cells) < set(two.cells)
 
     def test_studies_share_cells(self):
@@ -100,12 +89,9 @@ class TestRefused:
     def test_an_axis_of_the_whole_cell_varies_several_keys(self):
         axes = {"cell": [{}, {"init": "printed", "net": {"bias": False}}], "net.depth": [1, 2]}
         cells = plan({"s": {"base": BASE, "axes": axes}}).studies["s"]
-        assert [(c.init, c.net.bias, c.net.depth) for c in cells] == [
-            ("pytorch", True, 1),
-            ("pytorch", True, 2),
-            ("printed", False, 1),
-            ("printed", False, 2),
-        ]
+        found = [(c.init, c.net.bias, c.net.depth) for c in cells]
+        wholes = (("pytorch", True), ("printed", False))
+        assert found == [(*whole, depth) for whole in wholes for depth in (1, 2)]
 
     def test_an_axis_of_the_whole_cell_is_refused_where_it_is_wrong(self):
         def problems(*values):
@@ -164,13 +150,9 @@ class TestRefused:
         ]
 
     def test_every_problem_of_every_study_is_told(self):
-        problems = refused(
-            {
-                "s": {"base": {"net": {"arch": "cnn", "depth": 0}, "sede": 1}},
-                "t": {"base": BASE, "axes": {"net.depth": [1, 0, -1], "int": [1]}},
-            },
-            defaults={"init": "xaver_normal"},
-        )
+        one = {"base": {"net": {"arch": "cnn", "depth": 0}, "sede": 1}}
+        other = {"base": BASE, "axes": {"net.depth": [1, 0, -1], "int": [1]}}
+        problems = refused({"s": one, "t": other}, defaults={"init": "xaver_normal"})
         assert [problem.partition(" = ")[0] for problem in problems] == [
             "defaults.init",
             "studies.s.base.net.depth",
@@ -209,8 +191,8 @@ class TestOwnImages:
 
     def test_examples_are_counted_per_class(self, folder):
         data = {"source": "image_folder", "folder": str(folder)}
-        study = {"base": BASE, "axes": {"net.depth": [1], "data.examples": []}}
-        study["axes"]["data.examples"] = [[{"label": 0, "index": 1}], [{"label": 1, "index": 1}]]
+        axes = {"data.examples": [[{"label": label, "index": 1}] for label in (0, 1)]}
+        study = {"base": BASE, "axes": {"net.depth": [1], **axes}}
         assert refused({"s": study}, data=data) == [
             "studies.s.axes.data.examples[1][0].index = 1: must be from 0 to 0, for image_folder "
             "has 1 training images of this class"
@@ -218,9 +200,8 @@ class TestOwnImages:
 
     @pytest.mark.parametrize("given", [None, "/no/such/folder", "empty"])
     def test_folder_without_images(self, tmp_path, given):
-        data = {"source": "image_folder", "folder": given}
-        if given == "empty":
-            data["folder"] = str(tmp_path)
+        folder = str(tmp_path) if given == "empty" else given
+        data = {"source": "image_folder", "folder": folder}
         (problem,) = refused({"s": {"base": BASE, "axes": {"net.depth": [1]}}}, data=data)
         assert problem.startswith("data.folder = ")
         assert "must be a folder of images (.bmp, " in problem

@@ -79,13 +79,10 @@ def test_repeated_patches_count_once():
     again = np.vstack([x, x[:4], 2 * x[5] - x[:1]])
     targets = np.vstack([y, y[:4], 2 * y[5] - y[:1]])
     assert theory.row_space(again).shape == (25, 9)
-    np.testing.assert_allclose(
-        theory.closed_form(start, again, targets), theory.lemma1(start, x, y), atol=1e-10
-    )
+    found = theory.closed_form(start, again, targets)
+    np.testing.assert_allclose(found, theory.lemma1(start, x, y), atol=1e-10)
     # Fewer patches than 25 numbers in each, more than their rank.
-    np.testing.assert_allclose(
-        theory.closed_form(start, again, targets), descend(start, again, targets), atol=1e-6
-    )
+    np.testing.assert_allclose(found, descend(start, again, targets), atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1, 1e8])

@@ -8,38 +8,30 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import test_jobs
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from idpipe import cells, jobs, store, verify
+from idpipe import cells, store, verify
 from idpipe.cli import main
-from idpipe.config import load
 from idpipe.store import Layout
-from idpipe.targets import Targets
 
+CLASSIFIER = {"classifier_train_per_class": 2, "classifier_test_per_class": 2}
 SETTINGS = {
     "run": "tiny",
     "defaults": {"replicates": 2, "max_steps": 30},
     "studies": {
         "cnn_depth": {"base": {"net": {"arch": "cnn", "width": 3}}, "axes": {"net.depth": [1, 2]}},
     },
-    "probes": {
-        "rho": [0],
-        "n_per_rho": 1,
-        "sizes": [7],
-        "classifier_train_per_class": 2,
-        "classifier_test_per_class": 2,
-    },
+    "probes": {"rho": [0], "n_per_rho": 1, "sizes": [7], **CLASSIFIER},
 }
 DIVERGING = {"optimizer": {"lr": 1e9}, "failure": {"policy": "keep"}}
 
 
 def made(root: Path, **defaults) -> Path:
     settings = {**SETTINGS, "results": str(root), "defaults": {**SETTINGS["defaults"], **defaults}}
-    targets = Targets(load(settings))
-    for cell_id in targets.plan.cells:
-        jobs.run_cell(targets, cell_id, lambda line: None)
+    test_jobs.made(settings)
     return root
 
 
@@ -83,12 +75,9 @@ def edit_table(path: Path, change) -> None:
     store.write_parquet(path, change(pd.read_parquet(path)))
 
 
-def edit_weights(folder: Path, change) -> None:
-    params = load_file(folder / "weights.safetensors")
-    save_file(
-        {name: change(name, value).contiguous() for name, value in params.items()},
-        folder / "weights.safetensors",
-    )
+def edit_weights(path: Path, change) -> None:
+    params = load_file(path)
+    save_file({name: change(name, value).contiguous() for name, value in params.items()}, path)
 
 
 def half(path: Path) -> None:
@@ -112,83 +101,59 @@ def infinite(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-# What is done to the cell of depth 2, whether its hashes are then made to fit, and what is said.
+# What is done to a file of the cell of depth 2, and what is said.
 DAMAGE = {
-    "spec cut": (lambda f: half(f / "cell.json"), False, r"cell\.json cannot be read"),
-    "spec gone": (lambda f: (f / "cell.json").unlink(), False, r"cell\.json missing"),
-    "spec of another cell": (
-        lambda f: edit_json(f / "cell.json", lambda c: c.update(seed=5)),
-        False,
-        "cell.json holds",
-    ),
-    "weights cut": (lambda f: half(f / "weights.safetensors"), False, "not what was written"),
-    "weights cut, hash fits": (
-        lambda f: half(f / "weights.safetensors"),
-        True,
-        r"weights\.safetensors cannot be read",
-    ),
-    "weights gone": (
-        lambda f: (f / "weights.safetensors").unlink(),
-        False,
-        r"weights\.safetensors missing",
-    ),
-    "one bit of the weights": (
-        lambda f: one_bit(f / "weights.safetensors"),
-        False,
-        r"weights\.safetensors not what was",
-    ),
-    "one bit of the history": (
-        lambda f: one_bit(f / "history.parquet"),
-        False,
-        r"history\.parquet not what was written",
-    ),
-    "not finite": (
-        lambda f: edit_weights(f, not_a_number),
-        True,
-        r"weight\.1 .* not finite in replicate 1",
-    ),
-    "other shape": (
-        lambda f: edit_weights(f, lambda name, v: v[:1]),
-        True,
-        r"float32 \[1, 3.*not .*\[2, 3",
-    ),
-    "other type": (
-        lambda f: edit_weights(f, lambda name, v: v.double()),
-        True,
-        r"float64 .*, not torch.float32",
-    ),
-    "other tensors": (
-        lambda f: save_file({"a": torch.ones(2)}, f / "weights.safetensors"),
-        True,
-        r"\(a, bias\.0",
-    ),
-    "history not finite": (
-        lambda f: edit_table(f / "history.parquet", infinite),
-        True,
-        "history.parquet is not finite",
-    ),
-    "history lacks a column": (
-        lambda f: edit_table(f / "history.parquet", lambda t: t.drop(columns="lr")),
-        True,
-        r"history\.parquet has missing, other or unknown columns \(lr\)",
-    ),
-    "history of another cell": (
-        lambda f: edit_table(f / "history.parquet", lambda t: t.assign(cell_id="x")),
-        True,
-        r"history\.parquet is of other cells",
-    ),
-    "history lacks a replicate": (
-        lambda f: edit_table(f / "history.parquet", lambda t: t[t["replicate"] == 0]),
-        True,
-        "history.parquet is of other replicates",
-    ),
-    "status cut": (lambda f: half(f / "status.json"), False, r"status\.json: cannot be read"),
-    "status gone": (lambda f: (f / "status.json").unlink(), False, r"status\.json missing"),
-    "status of fewer": (
-        lambda f: edit_json(f / "status.json", lambda s: s["replicates"].pop()),
-        False,
-        "of other rep",
-    ),
+    "cell.json": {
+        "cut": (half, r"cell\.json cannot be read"),
+        "gone": (Path.unlink, r"cell\.json missing"),
+        "of another cell": (lambda f: edit_json(f, lambda c: c.update(seed=5)), "cell.json holds"),
+    },
+    "weights.safetensors": {
+        "cut": (half, "not what was written"),
+        "gone": (Path.unlink, r"weights\.safetensors missing"),
+        "one bit": (one_bit, r"weights\.safetensors not what was"),
+        "cut, hash fits": (half, r"weights\.safetensors cannot be read"),
+        "not finite, hash fits": (
+            lambda f: edit_weights(f, not_a_number),
+            r"weight\.1 .* not finite in replicate 1",
+        ),
+        "other shape, hash fits": (
+            lambda f: edit_weights(f, lambda name, value: value[:1]),
+            r"float32 \[1, 3.*not .*\[2, 3",
+        ),
+        "other type, hash fits": (
+            lambda f: edit_weights(f, lambda name, value: value.double()),
+            r"float64 .*, not torch.float32",
+        ),
+        "other tensors, hash fits": (
+            lambda f: save_file({"a": torch.ones(2)}, f),
+            r"\(a, bias\.0",
+        ),
+    },
+    "history.parquet": {
+        "one bit": (one_bit, r"history\.parquet not what was written"),
+        "not finite, hash fits": (
+            lambda f: edit_table(f, infinite),
+            "history.parquet is not finite",
+        ),
+        "lacks a column, hash fits": (
+            lambda f: edit_table(f, lambda t: t.drop(columns="lr")),
+            r"history\.parquet has missing, other or unknown columns \(lr\)",
+        ),
+        "of another cell, hash fits": (
+            lambda f: edit_table(f, lambda t: t.assign(cell_id="x")),
+            r"history\.parquet is of other cells",
+        ),
+        "lacks a replicate, hash fits": (
+            lambda f: edit_table(f, lambda t: t[t["replicate"] == 0]),
+            "history.parquet is of other replicates",
+        ),
+    },
+    "status.json": {
+        "cut": (half, r"status\.json: cannot be read"),
+        "gone": (Path.unlink, r"status\.json missing"),
+        "of fewer": (lambda f: edit_json(f, lambda s: s["replicates"].pop()), "of other rep"),
+    },
 }
 
 
@@ -198,12 +163,12 @@ def test_whole_cells_pass_and_have_no_line(root):
     assert lines == [f"2 stored cells in {root}/cells: 2 whole"]
 
 
-@pytest.mark.parametrize("name", DAMAGE)
-def test_damage_is_named_with_the_command_that_mends_it(root, name):
-    harm, fits, said = DAMAGE[name]
+@pytest.mark.parametrize(("file", "how"), [(file, how) for file in DAMAGE for how in DAMAGE[file]])
+def test_damage_is_named_with_the_command_that_mends_it(root, file, how):
+    harm, said = DAMAGE[file][how]
     folder = deep(root)
-    harm(folder)
-    if fits:
+    harm(folder / file)
+    if how.endswith("hash fits"):
         sealed(folder)
     lines, damaged = verify.report(Layout(root))
     assert damaged == 1
@@ -244,7 +209,7 @@ def test_a_cell_of_before_hashes_is_checked_by_the_rest_and_said_so(root):
     edit_json(deep(root) / "status.json", lambda status: status.pop("sha256"))
     lines, damaged = verify.report(Layout(root))
     assert (damaged, lines) == (0, [f"2 stored cells in {root}/cells: 1 whole, 1 without hashes"])
-    edit_weights(deep(root), not_a_number)
+    edit_weights(deep(root) / "weights.safetensors", not_a_number)
     assert verify.report(Layout(root))[1] == 1
 
 
@@ -262,20 +227,16 @@ def test_a_cell_of_another_engine_version_is_not_called_damaged(root):
 
 def test_cells_begun_or_in_training_are_unfinished(root):
     deep(root).rename(root / "away")
-    (root / "cells" / deep_name(root)).mkdir()
+    folder = root / "cells" / json.loads((root / "away/status.json").read_text())["cell_id"]
+    folder.mkdir()
     lines, damaged = verify.report(Layout(root))
     assert damaged == 0 and "unfinished" in lines[0]
-    folder = root / "cells" / deep_name(root)
     shutil.copy(root / "away/cell.json", folder)
     assert verify.report(Layout(root))[1] == 1
     checkpoint = Layout(root).checkpoint(folder.name)
     checkpoint.parent.mkdir(parents=True)
     checkpoint.touch()
     assert verify.report(Layout(root))[1] == 0
-
-
-def deep_name(root: Path) -> str:
-    return str(json.loads((root / "away/status.json").read_text())["cell_id"])
 
 
 def test_a_replicate_that_diverged_may_hold_what_is_not_finite(tmp_path):
@@ -296,14 +257,14 @@ def test_the_command_exits_with_1_where_a_cell_is_damaged(done, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     shutil.copytree(done, "results")
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(SETTINGS))
-    with pytest.raises(SystemExit) as end:
-        main(["verify"])
-    assert end.value.code == 0 and "2 whole" in capsys.readouterr().out
-    half(deep(tmp_path / "results") / "weights.safetensors")
-    with pytest.raises(SystemExit) as end:
-        main(["verify"])
-    assert end.value.code == 1
-    assert "rm -r results/cells/cnn-d02" in capsys.readouterr().out
-    with pytest.raises(SystemExit) as end:
-        main(["verify", "--configured", "--set", "studies.cnn_depth.axes.net.depth=[1]"])
-    assert end.value.code == 0 and "1 stored cells" in capsys.readouterr().out
+    configured = ["--configured", "--set", "studies.cnn_depth.axes.net.depth=[1]"]
+    for harm, arguments, code, said in (
+        (None, [], 0, "2 whole"),
+        (half, [], 1, "rm -r results/cells/cnn-d02"),
+        (None, configured, 0, "1 stored cells"),
+    ):
+        if harm is not None:
+            harm(deep(tmp_path / "results") / "weights.safetensors")
+        with pytest.raises(SystemExit) as end:
+            main(["verify", *arguments])
+        assert end.value.code == code and said in capsys.readouterr().out

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,13 +38,9 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 def starter(folder: Path, *modules: str, **given) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", STARTER, *modules],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        **{"env": environment(folder), **given},
-    )
+    how = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "env": environment(folder)}
+    line = [sys.executable, "-c", STARTER, *modules]
+    return subprocess.Popen(line, text=True, **{**how, **given})
 
 
 @pytest.fixture
@@ -58,15 +55,16 @@ def script(folder: Path, text: str, address: str | None, **more: str) -> subproc
     path = folder / "script.py"
     path.write_text(f"from idpipe.worker import hand_over\nhand_over()\n{text}")
     given = {worker.ADDRESS: address} if address is not None else {}
-    return subprocess.Popen(
-        [sys.executable, str(path)],
-        cwd=folder,
-        env=environment(folder, **given, **more),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    env = environment(folder, **given, **more)
+    return subprocess.Popen([sys.executable, str(path)], cwd=folder, env=env, text=True, **pipes)
+
+
+def ran(*given, seconds: float = 20, **more: str) -> tuple[int, str, str]:
+    """Status and output of such a script that ends."""
+    process = script(*given, **more)
+    out, err = process.communicate(timeout=seconds)
+    return process.returncode, out, err
 
 
 WHERE = """
@@ -78,10 +76,8 @@ print(slow.IMPORTED_BY == os.getppid(), os.getcwd(), os.environ["COLOUR"])
 @pytest.mark.parametrize("address", ["worker", None, "/nowhere/socket", ""])
 def test_a_script_runs_where_it_was_started(folder, started, address):
     _, real = started
-    process = script(folder, WHERE, real if address == "worker" else address, COLOUR="blue")
-    out, err = process.communicate(timeout=20)
-    assert (process.returncode, err) == (0, "")
-    assert out == f"{address == 'worker'} {folder} blue\n"
+    found = ran(folder, WHERE, real if address == "worker" else address, COLOUR="blue")
+    assert found == (0, f"{address == 'worker'} {folder} blue\n", "")
 
 
 @pytest.mark.parametrize(
@@ -95,43 +91,36 @@ def test_a_script_runs_where_it_was_started(folder, started, address):
     ],
 )
 def test_the_exit_status_is_the_scripts(folder, started, text, status, told):
-    process = script(folder, text, started[1])
-    _, err = process.communicate(timeout=20)
-    assert process.returncode == status
+    found, _, err = ran(folder, text, started[1])
+    assert found == status
     assert told in err if told else err == ""
 
 
+def wait_for(true: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if true():
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{true} did not come true")
+
+
 def test_scripts_run_side_by_side(folder, started):
-    text = (
-        "import pathlib, time\npathlib.Path('{}').touch()\nwhile not pathlib.Path('{}').exists():"
-    )
-    text += "\n    time.sleep(0.01)"
+    text = "import pathlib, time\npathlib.Path('{}').touch()\n"
+    text += "while not pathlib.Path('{}').exists():\n    time.sleep(0.01)"
     both = []
     for own, other in ("ab", "ba"):
         both.append(script(folder, text.format(own, other), started[1]))
-        while not (folder / own).exists():  # it is read when it starts
-            time.sleep(0.01)
+        wait_for((folder / own).exists)  # it is read when it starts
     for process in both:
         process.communicate(timeout=20)
         assert process.returncode == 0
-
-
-SLEEP = """
-import pathlib, signal, sys, time
-def leave(number, frame):
-    pathlib.Path("told").write_text(str(number))
-    sys.exit(1)
-signal.signal(signal.SIGTERM, leave)
-pathlib.Path("ready").touch()
-time.sleep(60)
-"""
 
 
 SAVE = """
 import pathlib, signal, time
 def leave(number, frame):
     time.sleep(0.5)
-    pathlib.Path("saved").touch()
+    pathlib.Path("saved").write_text(str(number))
     raise SystemExit(9)
 signal.signal(signal.SIGTERM, leave)
 pathlib.Path("ready").touch()
@@ -139,43 +128,29 @@ time.sleep(60)
 """
 
 
-def wait_for(path: Path) -> None:
-    for _ in range(1000):
-        if path.exists():
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"{path.name} did not come")
-
-
 def test_a_script_whose_waiting_process_is_killed_is_told_to_end(folder, started):
-    process = script(folder, SLEEP, started[1])
-    wait_for(folder / "ready")
+    process = script(folder, SAVE, started[1])
+    wait_for((folder / "ready").exists)
     process.kill()
     _, err = process.communicate()  # the script holds its end of the pipe until it ends
-    assert (folder / "told").read_text() == str(signal.SIGTERM.value)
+    assert (folder / "saved").read_text() == str(signal.SIGTERM.value)
     assert err == ""
     assert Path(started[1]).exists(), "it took the worker's socket with it"
 
 
 def test_the_worker_ends_with_the_process_that_started_it(folder, started):
     process, address = started
-    script(folder, "pass", address).communicate(timeout=20)  # it serves
+    ran(folder, "pass", address)  # it serves
     process.kill()
     process.wait()
-    for _ in range(1000):
-        if not Path(address).parent.exists():
-            break
-        time.sleep(0.01)
-    else:
-        pytest.fail("the worker did not leave")
-    late = script(folder, "print('by itself')", address)
-    assert late.communicate(timeout=20)[0] == "by itself\n"
+    wait_for(lambda: not Path(address).parent.exists())
+    assert ran(folder, "print('by itself')", address) == (0, "by itself\n", "")
 
 
 def test_processor_time_of_the_scripts_counts_for_the_one_that_started_the_worker(folder, started):
     process, address = started
     busy = "import time\nend = time.process_time() + 0.5\nwhile time.process_time() < end: pass"
-    script(folder, busy, address).communicate(timeout=20)
+    ran(folder, busy, address)
     process.stdin.close()
     _, _, usage = os.wait4(process.pid, 0)
     process.returncode = 0
@@ -190,7 +165,7 @@ def test_an_address_in_the_environment_is_kept(monkeypatch):
 @pytest.mark.parametrize("number", worker.SIGNALS)
 def test_a_signal_to_the_waiting_process_waits_until_the_script_has_saved(folder, started, number):
     process = script(folder, SAVE, started[1])
-    wait_for(folder / "ready")
+    wait_for((folder / "ready").exists)
     process.send_signal(number)
     # Its streams stay open in the script: what counts is when the waiting process ends.
     assert process.wait(timeout=20) == 128 + number
@@ -200,7 +175,7 @@ def test_a_signal_to_the_waiting_process_waits_until_the_script_has_saved(folder
 
 def test_a_script_that_ends_well_in_spite_of_a_signal_has_ended_well(folder, started):
     process = script(folder, SAVE.replace("(9)", "(0)"), started[1])
-    wait_for(folder / "ready")
+    wait_for((folder / "ready").exists)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=20) == 0
     process.communicate()
@@ -209,7 +184,7 @@ def test_a_script_that_ends_well_in_spite_of_a_signal_has_ended_well(folder, sta
 def test_the_worker_waits_for_a_script_that_saves(folder, started):
     process, address = started
     waiting = script(folder, SAVE, address)
-    wait_for(folder / "ready")
+    wait_for((folder / "ready").exists)
     waiting.kill()
     process.stdin.close()
     assert process.wait(timeout=20) == 0
@@ -233,10 +208,9 @@ def answered_by(folder: Path, *answers: bytes) -> tuple[int, str, str]:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        process = script(folder, "print('ran')", address)
-        out, err = process.communicate(timeout=20)
+        found = ran(folder, "print('ran')", address)
         thread.join()
-    return process.returncode, out, err
+    return found
 
 
 def test_a_script_runs_by_itself_where_the_worker_dies_before_it_took_it(folder):
@@ -250,10 +224,10 @@ def test_a_module_that_cannot_be_loaded_is_told_and_left_out(folder):
     (folder / "broken.py").write_text("raise ValueError('no\\nuse')")
     with starter(folder, "broken", "slow", stderr=subprocess.PIPE) as process:
         address = process.stdout.readline().strip()
-        out, err = script(folder, WHERE, address, COLOUR="blue").communicate(timeout=20)
+        found = ran(folder, WHERE, address, COLOUR="blue")
         process.stdin.close()
         said = process.stderr.read()
-    assert (out, err) == (f"True {folder} blue\n", "")
+    assert found == (0, f"True {folder} blue\n", "")
     assert said == "broken cannot be loaded beforehand: ValueError('no\\nuse')\n"
 
 
@@ -262,27 +236,23 @@ def test_a_file_of_the_working_directory_is_no_module_of_the_worker(folder):
     (folder / "elsewhere/slow.py").write_text("IMPORTED_BY = 0")
     with starter(folder, "slow", cwd=folder / "elsewhere") as process:
         address = process.stdout.readline().strip()
-        out, _ = script(folder, WHERE, address, COLOUR="blue").communicate(timeout=20)
+        _, out, _ = ran(folder, WHERE, address, COLOUR="blue")
         process.stdin.close()
     assert out == f"True {folder} blue\n"
 
 
 def test_a_request_cut_short_ends_its_process_alone(folder, started):
     _, address = started
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(address)
-        connection.sendall(b'{"script": ')
-        connection.shutdown(socket.SHUT_WR)
-        connection.settimeout(20)
-        assert connection.recv(1) == b""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(address)
-        connection.sendall(b"no request\n")
-        connection.settimeout(20)
-        assert connection.recv(1) == b""
+    for request in (b'{"script": ', b"no request\n"):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(address)
+            connection.sendall(request)
+            if not request.endswith(b"\n"):
+                connection.shutdown(socket.SHUT_WR)
+            connection.settimeout(20)
+            assert connection.recv(1) == b""
     assert Path(address).exists()
-    out, _ = script(folder, WHERE, address, COLOUR="blue").communicate(timeout=20)
-    assert out == f"True {folder} blue\n"
+    assert ran(folder, WHERE, address, COLOUR="blue")[1] == f"True {folder} blue\n"
 
 
 @pytest.mark.parametrize("broken", ["long", "missing", "no_process"])
@@ -328,6 +298,6 @@ def test_the_worker_has_no_other_thread_that_a_child_would_lack(folder):
     """All that a run's worker imports: tests/runs/test_workflow.py."""
     text = "import os\nprint(len(os.listdir(f'/proc/{os.getppid()}/task')))"
     with starter(folder, "pyarrow") as process:
-        out, err = script(folder, text, process.stdout.readline().strip()).communicate(timeout=50)
+        found = ran(folder, text, process.stdout.readline().strip(), seconds=50)
         process.kill()
-    assert (out, err) == ("1\n", "")
+    assert found == (0, "1\n", "")
