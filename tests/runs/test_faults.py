@@ -173,8 +173,8 @@ def test_after_snakemake_is_killed_a_rerun_beside_its_last_job_ends_well(calm, t
     ).keys().isdisjoint({"train"})
 
 
-TRIALS = 20
-OWN_WORKER_EVERY = 7
+TRIALS = 12
+OWN_WORKER_EVERY = 4
 """Every so many trials the whole group, a worker of its own included, is struck."""
 
 

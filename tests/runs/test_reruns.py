@@ -46,10 +46,14 @@ class Setup:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory) -> Path:
-    """A folder in which every figure of the smoke preset was made."""
+    """A folder in which every figure of the smoke preset was made: here, or in $IDPIPE_SMOKE."""
     folder = tmp_path_factory.mktemp("smoke") / "done"
+    if made := os.environ.get("IDPIPE_SMOKE"):
+        for name in ("results", ".snakemake"):
+            shutil.copytree(Path(made) / name, folder / name)
     result = Setup(folder, smoke(), REPOSITORY).run()
     assert result.returncode == 0, result.stdout + result.stderr
+    assert not made or "Nothing to be done" in result.stdout + result.stderr
     return folder
 
 
@@ -64,9 +68,8 @@ def setup(done, tmp_path) -> Setup:
     """Copies of that folder, with what Snakemake remembers of it, and of all that a run reads."""
     folder, sources = tmp_path / "folder", tmp_path / "sources"
     shutil.copytree(done, folder, copy_function=taken_over)
-    ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
     for name in ("src", "workflow", "profiles", "config"):
-        shutil.copytree(REPOSITORY / name, sources / name, ignore=ignored)
+        shutil.copytree(REPOSITORY / name, sources / name)
     for name in ("Snakefile", "config.yaml"):
         shutil.copy2(REPOSITORY / name, sources / name)
     return Setup(folder, smoke(), sources)

@@ -67,9 +67,9 @@ def limited(cluster, drawn, digits, tmp_path_factory) -> Iterator[Run]:
 
 @pytest.fixture(scope="module")
 def steps(limited) -> int:
-    """Steps that take about 80 seconds here and now, or a quarter of it on a machine left alone."""
+    """Steps that take about 50 seconds here and now, or a quarter of it on a machine left alone."""
     rate = re.search(r"([\d,]+) steps/s", limited.log(limited.training()))
-    return 80 * int(rate[1].replace(",", ""))
+    return 50 * int(rate[1].replace(",", ""))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -84,7 +84,7 @@ def cancelled(cluster, limited, digits, steps, tmp_path_factory) -> Iterator[Run
 
 @pytest.fixture
 def run(digits, steps, tmp_path) -> Iterator[Run]:
-    """One cell that trains for about 80 seconds."""
+    """One cell that trains for about 50 seconds."""
     made = Run(tmp_path / "run", one_cell(steps), digits)
     yield made
     made.kill()
