@@ -14,7 +14,7 @@ import torch
 from benchmarks import documents
 from benchmarks.record import RESULTS, machine, record
 from benchmarks.timing import Options
-from idpipe.engine import choose_device
+from idpipe.nets import choose_device
 
 FILTERS = ("archs", "depths", "widths", "replicates", "images")
 

@@ -21,7 +21,7 @@ from benchmarks import tables
 from benchmarks.engine import Case, cases
 from benchmarks.networks import Plain, image, living, measured_cell
 from benchmarks.timing import Options
-from idpipe import engine
+from idpipe import engine, nets
 from idpipe.cells import Cell
 
 STEPS = 100
@@ -32,7 +32,7 @@ DOUBLE = torch.float64
 
 def measure(options: Options) -> dict[str, Any]:
     """Train the last replicate of each case in every way and compare."""
-    engine.set_numerics(measured_cell("cnn", 1, 1))
+    nets.set_numerics(measured_cell("cnn", 1, 1))
     rows = []
     for case in _cases(options):
         rows.append(_row(case, options.device))

@@ -21,11 +21,11 @@ from torch.nn import functional as F
 from benchmarks import tables, timing
 from benchmarks.networks import measured_cell
 from benchmarks.timing import Options
-from idpipe import layers, nets
+from idpipe import evaluate, nets
 from idpipe.cells import IMAGES_AT_ONCE, Cell
+from idpipe.images import standardize
+from idpipe.images.sources import Split
 from idpipe.nets import Params
-from idpipe.pixels import standardize
-from idpipe.sources import Split
 
 ROOT = Path(__file__).parents[1]
 IMAGES = (250, 500, 1000, 2000, 4000)
@@ -85,7 +85,7 @@ def _representations(cell: Cell, params: Params, split: Split) -> list[Tensor]:
 
 def class_sums(cell: Cell, params: Params, train: Split, test: Split) -> np.ndarray:
     """Error rate of each layer as idpipe finds it."""
-    rates: np.ndarray = layers.error_rates(cell, params, train, test)[0]
+    rates: np.ndarray = evaluate.error_rates(cell, params, train, test)[0]
     return rates
 
 

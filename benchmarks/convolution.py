@@ -16,10 +16,9 @@ from torch import Tensor
 from benchmarks import tables, timing
 from benchmarks.networks import measured_cell
 from benchmarks.timing import Options, Spread, Steps
-from idpipe.convolution import FORMULATIONS, Shape, candidates, direct
-from idpipe.engine import set_numerics
-from idpipe.replay import WARM, Repeated
-from idpipe.tuning import Choices
+from idpipe.engine import WARM, Choices, Repeated
+from idpipe.nets import set_numerics
+from idpipe.nets.convolutions import FORMULATIONS, Shape, candidates, direct
 
 SIZE = 28
 INNER = (3, 8, 12, 24, 32, 64, 128)

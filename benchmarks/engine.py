@@ -20,7 +20,7 @@ import torch
 from benchmarks import tables, timing
 from benchmarks.networks import Engine, Plain, Vmapped, living, measured_cell, still_cell
 from benchmarks.timing import Options, Spread, Steps
-from idpipe import engine
+from idpipe import nets
 from idpipe.cells import Cell
 
 MEMORY_OF_VMAP = 1.5
@@ -54,7 +54,7 @@ def cases(options: Options) -> Iterator[Case]:
 
 def measure(options: Options) -> dict[str, Any]:
     """Time and compare all cases."""
-    engine.set_numerics(measured_cell("cnn", 1, 1))
+    nets.set_numerics(measured_cell("cnn", 1, 1))
     ceiling = timing.ceiling(options)
     print(f"matrix products: {ceiling / 1e9:,.0f} GFLOP/s")
     rows = []

@@ -26,12 +26,11 @@ from benchmarks.record import record
 from benchmarks.tables import markdown
 from idpipe import store, tables
 from idpipe.cells import Cell
-from idpipe.config import Plan, load
+from idpipe.config import Plan, load, read
+from idpipe.evaluate import VIEWED, viewed
 from idpipe.explorer import page
 from idpipe.explorer.details import VIEWS
-from idpipe.layerwise import VIEWED, viewed
-from idpipe.settings import read
-from idpipe.targets import Targets
+from idpipe.workflow.targets import Targets
 
 REPOSITORY = Path(__file__).parents[1]
 CHROMIUM = "/usr/bin/chromium"

@@ -13,11 +13,10 @@ from torch.nn import functional as F
 
 from benchmarks.timing import LOOK
 from idpipe import nets
-from idpipe.cells import Cell
-from idpipe.engine import Training, set_numerics
-from idpipe.optimizer_specs import SGD
-from idpipe.patterns import PATTERNS
-from idpipe.pixels import normalize
+from idpipe.cells import SGD, Cell
+from idpipe.engine import Training
+from idpipe.images import PATTERNS, normalize
+from idpipe.nets import set_numerics
 
 NARROW = 16
 """Below so many channels a deep CNN can have a layer without an active ReLU from the start."""

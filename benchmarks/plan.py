@@ -21,12 +21,12 @@ from typing import Any
 
 from benchmarks.record import record
 from benchmarks.tables import markdown
-from idpipe import calibrate, costs, devices, store
+from idpipe import costs, store
 from idpipe.cells import Cell
-from idpipe.config import load
-from idpipe.costs import Prices
+from idpipe.config import load, read
+from idpipe.costs import Prices, devices
+from idpipe.engine import calibrate
 from idpipe.errors import IdpipeError
-from idpipe.settings import read
 from idpipe.store import Layout
 
 TOOK = re.compile(r"took [\d.]+ s, ([\d.]+) s of processor time, at most (\d+) MiB")

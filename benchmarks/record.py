@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from idpipe.jobs import COMMIT
 from idpipe.store import read_json, write_json
+from idpipe.workflow.jobs import COMMIT
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -28,16 +28,12 @@ import pandas as pd
 import torch
 
 from benchmarks.record import RESULTS, record
-from idpipe import engine, evaluate
-from idpipe.cells import Cell
+from idpipe import engine, evaluate, nets
+from idpipe.cells import LOST, Cell, DataSpec
 from idpipe.config import DataConfig, ProbeSpec, out_of_domain_source
-from idpipe.data import prepare, training_images
-from idpipe.data_specs import DataSpec
-from idpipe.engine import DEAD, DIVERGED, Training
-from idpipe.metrics import mse
+from idpipe.engine import Progress, Training
+from idpipe.images import ProbeSet, build, mse, prepare, training_images
 from idpipe.nets import Params
-from idpipe.probes import ProbeSet, build
-from idpipe.progress import Progress
 from idpipe.store import read_json, write_bytes, write_json
 
 VALUES = (1e-2, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 5e-5, 2e-5, 1e-5, 5e-6, 2e-6, 1e-6)
@@ -149,8 +145,8 @@ def changed(cell: Cell, **settings: Any) -> Cell:
 def long_budget(cell: Cell, images: np.ndarray, factor: int, most: int) -> int:
     """`factor` times the steps until the slowest replicate stops; `most` where none does."""
     short = changed(cell, max_steps=most // factor, schedule={"milestones": []})
-    outcomes = engine.train(short, images, None, engine.choose_device(), _progress(short)).outcomes
-    steps = [o.steps for o in outcomes if o.status not in (DEAD, DIVERGED)]
+    outcomes = engine.train(short, images, None, nets.choose_device(), _progress(short)).outcomes
+    steps = [o.steps for o in outcomes if o.status not in LOST]
     return factor * max(steps, default=most // factor)
 
 
@@ -174,9 +170,9 @@ def measured(
     budget = long_budget(cell, images, factor, most)
     long = changed(cell, max_steps=budget, stop_mse=0)
     kept = Kept(long, images, values)
-    device = engine.choose_device()
+    device = nets.choose_device()
     outcomes = engine.train(long, images, None, device, _progress(long), at_step=kept).outcomes
-    failed = [o for o in outcomes if o.status in (DEAD, DIVERGED)]
+    failed = [o for o in outcomes if o.status in LOST]
     last = {o.replicate: o.params for o in outcomes if o not in failed}
     late = _metrics(long, last, probes)
     stops = {}
@@ -202,7 +198,7 @@ def _metrics(cell: Cell, params: Mapping[int, Params], probes: ProbeSet) -> pd.D
         return pd.DataFrame()
     names = next(iter(params.values()))
     stacked = {name: torch.stack([own[name] for own in params.values()]) for name in names}
-    predictions = evaluate.predict(cell, stacked, probes, engine.choose_device())
+    predictions = evaluate.predict(cell, stacked, probes, nets.choose_device())
     table = evaluate.measure(cell, probes, predictions, "cosine")
     return table.assign(replicate=np.array(list(params))[table["replicate"]])
 

@@ -25,12 +25,11 @@ import torch
 
 from benchmarks.record import RESULTS, record
 from benchmarks.tables import markdown
-from idpipe import engine
-from idpipe.cells import Cell
+from idpipe import engine, nets
+from idpipe.cells import CONVERGED, DEAD, DIVERGED, MAX_STEPS, Cell
 from idpipe.config import DataConfig
-from idpipe.data import prepare, training_images
-from idpipe.engine import DEAD, DIVERGED, Trained
-from idpipe.progress import Progress
+from idpipe.engine import Progress, Trained
+from idpipe.images import prepare, training_images
 from idpipe.store import read_json, write_bytes, write_json
 
 DEPTHS = (5, 10, 14, 20)
@@ -68,7 +67,7 @@ def measured(cell: Cell, images: np.ndarray) -> dict[str, Any]:
     """Train the cell and say what became of its seeds."""
     start = time.monotonic()
     progress = Progress(cell.net.slug, cell.max_steps, print, 30.0)
-    found = engine.train(cell, images, None, engine.choose_device(), progress)
+    found = engine.train(cell, images, None, nets.choose_device(), progress)
     return {
         "depth": cell.net.depth,
         "width": cell.net.width,
@@ -136,8 +135,8 @@ def table(found: Mapping[str, Any]) -> str:
 def _row(part: Mapping[str, Any]) -> list[str]:
     seeds = part["seeds"]
     dead = [seed for seed in seeds if seed["status"] == DEAD]
-    learned = [seed for seed in seeds if seed["status"] == engine.CONVERGED]
-    waiting = [s for s in seeds if s["status"] == engine.MAX_STEPS and s["left"] is None]
+    learned = [seed for seed in seeds if seed["status"] == CONVERGED]
+    waiting = [s for s in seeds if s["status"] == MAX_STEPS and s["left"] is None]
     return [
         str(part["width"]),
         f"{part['lr']:g}",
@@ -177,7 +176,7 @@ def main() -> None:
         found = json.loads((RESULTS / f"{args.docs}.json").read_text())["survival"]
         write_bytes(DOCS, documented(DOCS.read_text(), args.docs, found).encode())
         return
-    chosen = list(cells(engine.choose_device().type, args.seeds))
+    chosen = list(cells(nets.choose_device().type, args.seeds))
     parts = []
     for part in measure_all(chosen):
         parts.append(part)

@@ -26,9 +26,8 @@ import yaml
 
 from benchmarks.record import record
 from benchmarks.tables import markdown
-from idpipe.config import load
+from idpipe.config import load, read
 from idpipe.errors import IdpipeError
-from idpipe.settings import read
 
 REPOSITORY = Path(__file__).parents[1]
 HEAD = ("what", "cells", "jobs", "seconds", "processor seconds")

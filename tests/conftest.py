@@ -1,8 +1,10 @@
 """Prepared sources that several test modules read, and where real images are found."""
 
 import functools
+import hashlib
 import http.server
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Iterator
@@ -11,12 +13,13 @@ from pathlib import Path
 # As in every job, and before torch is there: on small networks its threads wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from idpipe.cells import DataSpec
 from idpipe.config import DataConfig
-from idpipe.data import prepare
-from idpipe.data_specs import DataSpec
+from idpipe.images import prepare
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -116,3 +119,24 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str
         yield folder, f"http://127.0.0.1:{served.server_port}/"
         served.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A root with tiny batches in CIFAR-10's format, known to torchvision by their MD5."""
+    from torchvision import datasets
+
+    folder = tmp_path / "root/cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    listed: dict[str, str] = {}
+    for name in ("data_batch_1", "data_batch_2", "test_batch", "batches.meta"):
+        rows = generator.integers(0, 256, (6, 3072), dtype=np.uint8)
+        batch = {"data": rows, "labels": [0, 1, 2, 3, 9, 9], "label_names": list("abcdefghij")}
+        (folder / name).write_bytes(pickle.dumps(batch))
+        listed[name] = hashlib.md5((folder / name).read_bytes()).hexdigest()
+    kind = datasets.CIFAR10
+    monkeypatch.setattr(kind, "train_list", [[n, listed[n]] for n in list(listed)[:2]])
+    monkeypatch.setattr(kind, "test_list", [["test_batch", listed["test_batch"]]])
+    monkeypatch.setitem(kind.meta, "md5", listed["batches.meta"])
+    return folder

@@ -1,7 +1,7 @@
 """Trains a cell in children that are killed at random moments, until one ends by itself.
 
 Run as a script: `kill_chain.py CELL_JSON SOURCE FOLDER SEED LONGEST`. One process imports torch and
-forks all children; a worker's environment (`idpipe.worker`) leaves it one thread. Prints how many
+forks all children; a worker's environment leaves it one thread. Prints how many
 were killed.
 """
 
@@ -13,8 +13,9 @@ import time
 import traceback
 from pathlib import Path
 
-from idpipe import checkpoints, jobs
 from idpipe.cells import cell_from_json
+from idpipe.engine import checkpoints
+from idpipe.workflow import jobs
 
 LOG = "said.txt"
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import yaml
 
-from idpipe import worker
 from idpipe.figures.registry import FIGURES
-from idpipe.worker import ADDRESS
+from idpipe.workflow.session import worker
+from idpipe.workflow.session.worker import ADDRESS
 
 REPOSITORY = Path(__file__).parents[1]
 CLASSIFIER = {"classifier_train_per_class": 4, "classifier_test_per_class": 2}
@@ -54,7 +54,12 @@ def warm() -> str:
     """Address of a process that has imported Snakemake and what jobs need, to fork them from."""
     return worker.start(
         [
-            *["snakemake.cli", "snakemake.workflow", "idpipe.targets", "idpipe.jobs"],
+            *[
+                "snakemake.cli",
+                "snakemake.workflow",
+                "idpipe.workflow.targets",
+                "idpipe.workflow.jobs",
+            ],
             *sorted({f"idpipe.figures.{figure.module}" for figure in FIGURES.values()}),
             *["idpipe.claims.evidence", "idpipe.claims.scorecard"],
             *["matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf"],

@@ -20,9 +20,9 @@ from idpipe.claims.run import Run, _named, sized
 from idpipe.claims.samples import rank_correlation
 from idpipe.claims.verdicts import REPRODUCED, UNTESTABLE, judge
 from idpipe.config import load
+from idpipe.config import read as read_settings
 from idpipe.errors import ConfigError
 from idpipe.figures.registry import FIGURES
-from idpipe.settings import read as read_settings
 
 ROOT = Path(__file__).parents[1]
 

@@ -12,10 +12,8 @@ from snakemake.utils import update_config, validate
 
 from idpipe import docs
 from idpipe.cells import Cell
-from idpipe.config import Config, load, read
-from idpipe.explain import key_paths
+from idpipe.config import Config, Study, key_paths, load, read
 from idpipe.figures.registry import FIGURES
-from idpipe.studies import Study
 
 ROOT = Path(__file__).parent.parent
 PRESETS = {

@@ -59,7 +59,7 @@ def test_contributing_names_what_is_there():
     assert set(re.findall(r"\bmake ([a-z]+)\b", CONTRIBUTING)) <= targets
     named = re.findall(r"`((?:src|tests|workflow|config|profiles|\.ci)/[^`\s]*)`", CONTRIBUTING)
     assert named and [path for path in named if not (ROOT / path).exists()] == []
-    assert re.search(r"^ENGINE_VERSION = ", read("src/idpipe/cells.py"), re.M)
+    assert re.search(r"^ENGINE_VERSION = ", read("src/idpipe/cells/cell.py"), re.M)
 
 
 def test_the_changelog_lists_every_command(capsys):
@@ -75,8 +75,8 @@ def test_the_changelog_lists_every_command(capsys):
     [
         ("idpipe.cells, idpipe.config", "torch numpy pandas matplotlib"),
         ("idpipe.costs", "torch numpy pandas"),
-        ("idpipe.data, idpipe.probes", "torch torchvision sklearn"),
-        ("idpipe.slurm", "torch"),
+        ("idpipe.images.prepared, idpipe.images.probes", "torch torchvision sklearn"),
+        ("idpipe.workflow.session.slurm", "torch"),
     ],
 )
 def test_nothing_heavy_is_imported(modules, heavy):

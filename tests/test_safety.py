@@ -11,15 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from image_sets import IDX, pack, prepared, write_idx
 from snakemake_runs import REPOSITORY
-from test_data import IDX, cifar, pack, prepared, write_idx
 from torchvision import datasets
 
-from idpipe import jobs, store
+from idpipe import store
 from idpipe.config import load
 from idpipe.errors import ConfigError, DataError, StoreError
-
-__all__ = ["cifar"]  # a fixture
+from idpipe.workflow import jobs
 
 CODE = sorted((REPOSITORY / "src").rglob("*.py")) + sorted((REPOSITORY / "workflow").rglob("*.py"))
 

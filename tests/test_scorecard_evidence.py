@@ -12,11 +12,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from idpipe import jobs, nets, probes
+from idpipe import nets
 from idpipe.cells import Cell
 from idpipe.claims.evidence import gather, mixture_correlation, relative_sharpness
 from idpipe.config import ProbeSpec
-from idpipe.probes import ProbeSet
+from idpipe.images import ProbeSet, probes
+from idpipe.workflow import jobs
 
 PROBES = ProbeSpec(rho=(0.0,), n_per_rho=1, sizes=(), out_of_domain=0)
 SIZE = 6

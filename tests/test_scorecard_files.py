@@ -23,7 +23,7 @@ from idpipe.claims.verdicts import FAILED, REPRODUCED, UNTESTABLE, Judgement, ju
 from idpipe.config import FigureStyle
 from idpipe.figures import source
 from idpipe.figures.draw import styled
-from idpipe.figures.layout import MAX_HEIGHT
+from idpipe.figures.parts.layout import MAX_HEIGHT
 from idpipe.figures.registry import FIGURES
 
 CLAIMS = claims()

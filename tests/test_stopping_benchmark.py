@@ -10,11 +10,9 @@ import torch
 
 from benchmarks import stopping
 from idpipe import engine, evaluate, nets
-from idpipe.cells import Cell
+from idpipe.cells import CONVERGED, MAX_STEPS, Cell
 from idpipe.config import ProbeSpec
-from idpipe.data import training_images
-from idpipe.metrics import mse
-from idpipe.probes import build
+from idpipe.images import build, mse, training_images
 
 pytestmark = pytest.mark.numerical
 
@@ -43,7 +41,7 @@ def kept(cell, images):
     long = stopping.changed(cell, max_steps=400, stop_mse=0, schedule={"milestones": []})
     kept = stopping.Kept(long, images, VALUES)
     outcomes = engine.train(long, images, at_step=kept).outcomes
-    assert [o.status for o in outcomes] == [engine.MAX_STEPS] * 3
+    assert [o.status for o in outcomes] == [MAX_STEPS] * 3
     return kept
 
 
@@ -53,7 +51,7 @@ class TestKept:
         short = stopping.changed(cell, max_steps=400, stop_mse=value, schedule={"milestones": []})
         for outcome in engine.train(short, images).outcomes:
             moment = kept.moments[value, outcome.replicate]
-            assert outcome.status == engine.CONVERGED
+            assert outcome.status == CONVERGED
             assert moment.step == outcome.steps > 0
             torch.testing.assert_close(moment.params, outcome.params, rtol=1e-9, atol=1e-12)
 

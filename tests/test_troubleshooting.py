@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from idpipe import errors, slurm
+from idpipe import errors
+from idpipe.workflow.session import slurm
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/troubleshooting.md").read_text()
@@ -20,8 +21,8 @@ OURS = {name for name in dir(errors) if name.endswith("Error")} | {slurm.SlurmEr
 REFUSING = {"damaged": 1, "_unavailable": 2, "_need": 1, "exit": 0, "stop": 0, "setdefault": 0}
 """Functions that refuse, and where among their arguments the message is."""
 REFUSING |= dict.fromkeys([*OURS, "ArgumentTypeError", "UnpicklingError"], 0)
-SETTINGS = ("cells", "config", "data_specs", "net_specs", "optimizer_specs", "specs", "own_images")
-"""Modules whose ValueErrors become lines about the configuration, or part of another message."""
+SETTINGS = ("cells", "config", "own_images")
+"""Modules and packages whose ValueErrors become lines about the configuration or elsewhere."""
 FILLED_IN = "0"
 
 
@@ -67,11 +68,11 @@ def messages_of(path: Path) -> Iterator[str]:
                 place = REFUSING.get(name)
                 if name == "append" and ast.unparse(node.func) == "problems.append":
                     place = 0
-                if name == "ValueError" and path.stem in SETTINGS:
+                if name == "ValueError" and {path.stem, path.parent.name} & {*SETTINGS}:
                     place = 0
                 if place is not None and len(node.args) > place:
                     yield from texts(node.args[place], function)
-            elif isinstance(node, ast.Return) and path.stem == "explain" and node.value:
+            elif isinstance(node, ast.Return) and path.stem == "problems" and node.value:
                 yield from filter(re.compile("0( = 0)?: ").match, texts(node.value, function))
             elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "problems":
                 yield from texts(node.value, function)

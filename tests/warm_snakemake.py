@@ -4,7 +4,7 @@ import json
 import os
 import sys
 
-from idpipe.worker import ADDRESS, hand_over
+from idpipe.workflow.session.worker import ADDRESS, hand_over
 
 # A script that is handed over takes its environment along, and no arguments.
 given = {"arguments": sys.argv[1:], "worker": os.environ.get(ADDRESS)}

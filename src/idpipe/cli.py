@@ -10,12 +10,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from idpipe import devices, forecast, project
-from idpipe.config import Plan, load
-from idpipe.devices import Device
+from idpipe.config import Plan, load, read
+from idpipe.costs import devices, forecast
+from idpipe.costs.devices import Device
 from idpipe.errors import IdpipeError
-from idpipe.settings import read
 from idpipe.store import Layout
+from idpipe.workflow import project
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -80,7 +80,7 @@ def _init(parsed: argparse.Namespace) -> None:
 
 
 def _doctor(parsed: argparse.Namespace) -> None:
-    from idpipe import doctor
+    from idpipe.workflow import doctor
 
     failed = []
     for finding in doctor.findings(parsed.configfile, parsed.set):
@@ -130,15 +130,15 @@ def _device(anew: bool) -> Device:
     known = None if anew else devices.calibrated()
     if known is not None:
         return known
-    from idpipe import calibrate
+    from idpipe.engine import calibrate
 
     print("Measuring this machine, for some seconds.", file=sys.stderr)
     return calibrate.run()
 
 
 def _train(parsed: argparse.Namespace) -> None:
-    from idpipe import jobs  # torch is only imported for the command that needs it
-    from idpipe.targets import Targets
+    from idpipe.workflow import jobs
+    from idpipe.workflow.targets import Targets
 
     plan = _plan(parsed)
     targets = Targets(plan)
@@ -162,7 +162,7 @@ def _show(line: str) -> None:
 
 
 def _verify(parsed: argparse.Namespace) -> None:
-    from idpipe import verify
+    from idpipe.workflow import verify
 
     plan = _plan(parsed)
     chosen = list(plan.cells) if parsed.configured else None
@@ -173,7 +173,7 @@ def _verify(parsed: argparse.Namespace) -> None:
 
 
 def _gc(parsed: argparse.Namespace) -> None:
-    from idpipe import garbage
+    from idpipe.workflow import garbage
 
     for line in garbage.collect(garbage.configured(parsed.configfile, parsed.set), parsed.yes):
         print(line)

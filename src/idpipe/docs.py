@@ -14,16 +14,24 @@ from typing import Any
 
 import yaml
 
-from idpipe import project, store
-from idpipe.cells import Cell, canonical_json
-from idpipe.config import Config, load
-from idpipe.explain import allowed, annotation_of, key_paths, keys_of, models_in
-from idpipe.grid import TAGS, WHOLE
+from idpipe import store
+from idpipe.cells import Cell, Spec, canonical_json
+from idpipe.config import (
+    TAGS,
+    WHOLE,
+    Config,
+    Study,
+    allowed,
+    annotation_of,
+    key_paths,
+    keys_of,
+    load,
+    models_in,
+    read,
+)
 from idpipe.queries import QUERIES
-from idpipe.settings import read
-from idpipe.specs import Spec
-from idpipe.studies import Study
 from idpipe.tables import CELL_TABLES, EVIDENCE, TABLE1, TABLES, Table
+from idpipe.workflow import project
 
 SCHEMA_PATH = "workflow/schemas/config.schema.json"
 README_PATH = "config/README.md"

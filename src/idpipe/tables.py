@@ -10,18 +10,13 @@ from typing import TYPE_CHECKING, get_args
 import pandas as pd
 
 from idpipe import store
-from idpipe.cells import Cell
-from idpipe.data_specs import DataSpec
+from idpipe.cells import ENDINGS, FCN, Cell, DataSpec, Net, Optimizer, Spec, kinds
 from idpipe.errors import StoreError
-from idpipe.net_specs import FCN, Net
-from idpipe.optimizer_specs import Optimizer
-from idpipe.specs import Spec, kinds
 
 if TYPE_CHECKING:
-    from idpipe.history import History
+    from idpipe.engine import History
 
 
-STATUSES = ("converged", "max_steps", "dead", "diverged")
 KINDS = ("train", "blend", "unseen", "out_of_domain", "pattern", "correlated")
 REFERENCES = ("identity", "constant")
 STATES = ("trained", "untrained")
@@ -101,7 +96,7 @@ CELLS = Table(
         ),
         Column("seed", "int64", "", "base seed", "≥ 0"),
         Column("parameters", "int64", "", "weights without biases, as in Table 1", "≥ 1"),
-        Column("status", "str", "", "how it ended", _one_of(STATUSES)),
+        Column("status", "str", "", "how it ended", _one_of(ENDINGS)),
         Column("restarts", "int64", "", "restarts before the attempt that was kept", "≥ 0"),
         Column("steps", "int64", "steps", "steps of the attempt that was kept", "≥ 0"),
         Column("mse", "float64", "standardized²", "final train MSE", "≥ 0", "`diverged`"),

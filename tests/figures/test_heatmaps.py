@@ -8,8 +8,15 @@ from matplotlib.collections import QuadMesh
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from idpipe.figures.heatpanel import CORRELATION, MSE, decimals, one_digit, summarize, two_digits
 from idpipe.figures.ladder import ladder
+from idpipe.figures.parts.heatpanel import (
+    CORRELATION,
+    MSE,
+    decimals,
+    one_digit,
+    summarize,
+    two_digits,
+)
 
 SHIFTS = {"constant": 0.0, "identity": 0.3}
 T2, T1 = 4.302653, 12.706205

@@ -79,13 +79,13 @@ def test_what_is_shared_is_that_of_all_who_use_it(changed):
     assert changed("grids_cnn.py", '"filter size", found', '"filters", found') == kernels
     assert changed("grids_cnn.py", "KERNELS = (5, 7,", "KERNELS = (5,") == kernels
     written = "table().to_csv(index="
-    assert changed("parameters.py", f"{written}False", f"{written}True") == {"table1"}
+    assert changed("table1.py", f"{written}False", f"{written}True") == {"table1"}
     imports = "\nimport numpy as np"
     theorems = changed("../theory.py", imports, f"{imports}\n\nprint()")
     assert theorems == {"theorem1", "theorem2"}
     # What is taken of a module is followed.
-    assert "fig03" in changed("layout.py", 'ALARM = "#B3261E"', 'ALARM = "red"')
-    users = changed("results.py", 'LIVE = ("converged", ', "LIVE = (")
+    assert "fig03" in changed("parts/layout.py", 'ALARM = "#B3261E"', 'ALARM = "red"')
+    users = changed("../cells/endings.py", "CONVERGED: Ending(True", "CONVERGED: Ending(False")
     assert set(FIGURES) - users == {"table1"}
 
 
@@ -98,7 +98,7 @@ def test_how_files_are_written_and_the_house_style_concern_all(changed):
 
 def test_comments_docstrings_layout_and_the_registry_concern_none(package, before, changed):
     assert changed("registry.py", '"Predictions of CNNs over depth"', '"Predictions"') == set()
-    for path in (package / "figures").glob("*.py"):
+    for path in (package / "figures").rglob("*.py"):
         text = re.sub(r"(?m)^( +)(return )", r"\1# Why.\n\n\1\2", path.read_text())
         path.write_text(f'"""Another docstring."""\n{text}\n\n# The end.\n')
     path = package / "figures/grids_cnn.py"

@@ -22,7 +22,7 @@ from idpipe.explorer.details import POINTS, thinned
 from idpipe.explorer.images import sprite
 from idpipe.explorer.page import page as html
 from idpipe.figures.intervals import interval
-from idpipe.targets import Targets
+from idpipe.workflow.targets import Targets
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ROOT = ["--no-sandbox"]

@@ -18,15 +18,16 @@ from disks import mounted
 from snakemake_runs import command, processes, snakemake, warm
 from snakemake_runs import jobs as planned
 
-from idpipe import cells, engine, jobs, store
-from idpipe.checkpoints import SECONDS
+from idpipe import cells, engine, store
 from idpipe.config import load
+from idpipe.engine.checkpoints import SECONDS
 from idpipe.errors import ShortageError
 from idpipe.figures.draw import draw
 from idpipe.figures.results import Results
-from idpipe.runs import SNAKEMAKE
-from idpipe.targets import Targets
-from idpipe.worker import ADDRESS
+from idpipe.workflow import jobs
+from idpipe.workflow.session.runs import SNAKEMAKE
+from idpipe.workflow.session.worker import ADDRESS
+from idpipe.workflow.targets import Targets
 
 STEPS = 700
 """Of a cell: long enough to be struck."""

@@ -4,7 +4,7 @@ import os
 
 from snakemake_runs import snakemake, tiny
 
-from idpipe import overview
+from idpipe.workflow.session import overview
 
 
 def test_a_run_says_how_far_it_is_what_it_came_to_and_what_failed(tmp_path, monkeypatch):

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from idpipe import project
 from idpipe.cli import main
+from idpipe.workflow import project
 
 REPOSITORY = Path(__file__).parents[2]
 PLACED = "idpipe/project_files/"

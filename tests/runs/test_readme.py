@@ -13,10 +13,9 @@ import yaml
 from PIL import Image
 from snakemake_runs import REPOSITORY, snakemake, tiny, warmly
 
-from idpipe.config import load
+from idpipe.config import load, read
 from idpipe.figures.registry import FIGURES
-from idpipe.overview import Overview
-from idpipe.settings import read
+from idpipe.workflow.session.overview import Overview
 
 README = (REPOSITORY / "README.md").read_text()
 TEXT = README + (REPOSITORY / "docs/running.md").read_text()

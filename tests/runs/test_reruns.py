@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from snakemake_runs import REPOSITORY, command, counted
 
+from idpipe.config import read
 from idpipe.figures.registry import FIGURES
-from idpipe.settings import read
 
 pytestmark = pytest.mark.long
 
@@ -79,7 +79,7 @@ def smoke() -> dict:
     return read([REPOSITORY / "config.yaml", REPOSITORY / "config/smoke.yaml"])
 
 
-FIGURE, ENGINE = "src/idpipe/figures/grids_cnn.py", "src/idpipe/engine.py"
+FIGURE, ENGINE = "src/idpipe/figures/grids_cnn.py", "src/idpipe/engine/training.py"
 FIG03 = """    figure = _over_depth(results, style, "cnn_depth")
     figure.text(0.5, 0.5, "edited")
     return figure"""
@@ -208,7 +208,7 @@ CHANGES: dict[str, Change] = {
     "a comment in the engine, in a rule and in a figure's function": comments,
     "other code of training or evaluation": other_code,
     "`ENGINE_VERSION` raised": edit(
-        "src/idpipe/cells.py", "\nENGINE_VERSION = 1\n", "\nENGINE_VERSION = 2\n"
+        "src/idpipe/cells/cell.py", "\nENGINE_VERSION = 1\n", "\nENGINE_VERSION = 2\n"
     ),
     "`.snakemake` deleted": no_memory,
     "a plot style, after `.snakemake` was deleted": each(no_memory, key("figures", dpi=90)),

@@ -3,8 +3,8 @@
 import shutil
 import subprocess
 
+from image_sets import write_idx
 from snakemake_runs import REPOSITORY, command, snakemake
-from test_data import write_idx
 from test_safety import CNN, TINY
 
 

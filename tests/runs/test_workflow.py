@@ -33,12 +33,13 @@ from snakemake_runs import (
 )
 from test_queries import assert_types_as_documented, documented, files
 
-from idpipe import costs, devices
-from idpipe.checkpoints import SECONDS
+from idpipe import costs
 from idpipe.config import load
+from idpipe.costs import devices
+from idpipe.engine.checkpoints import SECONDS
 from idpipe.figures.paper import SHOWS, category, subcategory
 from idpipe.figures.registry import FIGURES
-from idpipe.worker import ADDRESS
+from idpipe.workflow.session.worker import ADDRESS
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +142,11 @@ def interrupted(tmp_path_factory) -> Interrupted:
 
 def threads_of_worker(started_by: int) -> list[str]:
     """The names of the threads of the worker that a process has started."""
-    (number,) = [n for n, by, line in processes() if by == started_by and "idpipe.worker" in line]
+    (number,) = [
+        n
+        for n, by, line in processes()
+        if by == started_by and "idpipe.workflow.session.worker" in line
+    ]
     return [path.read_text() for path in Path(f"/proc/{number}/task").glob("*/comm")]
 
 

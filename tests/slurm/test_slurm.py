@@ -15,7 +15,9 @@ import yaml
 from slurm_runs import ALIVE, PROFILE, SNAKEMAKE, Run, until
 from snakemake_runs import tiny
 
-from idpipe import jobs, slurm, store
+from idpipe import store
+from idpipe.workflow import jobs
+from idpipe.workflow.session import slurm
 
 pytestmark = pytest.mark.long
 

@@ -13,10 +13,9 @@ import pytest
 from slurm_runs import Run
 from snakemake_runs import REPOSITORY
 
-from idpipe.config import load
+from idpipe.config import load, read
 from idpipe.figures.registry import FIGURES
-from idpipe.settings import read
-from idpipe.targets import Targets
+from idpipe.workflow.targets import Targets
 
 pytestmark = pytest.mark.long
 

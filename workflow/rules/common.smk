@@ -8,20 +8,20 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from idpipe import costs, devices, overview, runs, slurm, worker
-from idpipe.cells import canonical_json
+from idpipe import costs
+from idpipe.cells import SOURCES, canonical_json
 from idpipe.claims import digest
 from idpipe.claims.asked import CELLS_OF
-from idpipe.config import load, source_key
-from idpipe.data_specs import SOURCES
+from idpipe.config import load, read, source_key
+from idpipe.costs import devices
 from idpipe.errors import ConfigError, IdpipeError
 from idpipe.explorer.axes import axes
 from idpipe.explorer.digest import digest as explorer_digest
 from idpipe.figures import source
 from idpipe.figures.paper import category, subcategory
 from idpipe.figures.registry import FIGURES
-from idpipe.settings import read
-from idpipe.targets import ANALYSIS_FILES, Targets
+from idpipe.workflow.session import overview, runs, slurm, worker
+from idpipe.workflow.targets import ANALYSIS_FILES, Targets
 
 
 def checked_plan():
@@ -185,7 +185,7 @@ def paper_plan():
 
 def caption(name):
     """A figure's caption; workflow/report/figure.rst asks for it where a report is made."""
-    from idpipe import captions
+    from idpipe.figures import captions
 
     stale = any(job.rule.name == name for job in workflow.dag.needrun_jobs())
     return captions.caption(name, PLAN, paper_plan(), stale)
@@ -307,7 +307,7 @@ PROVENANCE = str(RESULTS / PLAN.config.run / "provenance.html")
 
 # What every script would import anew; a job then starts in tenths of a second.
 PRELOAD = [
-    "idpipe.jobs",
+    "idpipe.workflow.jobs",
     *sorted({f"idpipe.figures.{figure.module}" for figure in FIGURES.values()}),
     *["idpipe.claims.evidence", "idpipe.claims.scorecard"],
     *["matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf"],

@@ -1,14 +1,14 @@
 """Classify images by the layers of one cell."""
 
-from idpipe.worker import hand_over
+from idpipe.workflow.session.worker import hand_over
 
 hand_over()
 
 from pathlib import Path
 
-from idpipe import jobs
 from idpipe.config import ProbeSpec
-from idpipe.logs import job
+from idpipe.workflow import jobs
+from idpipe.workflow.session.logs import job
 
 with job("classifier", snakemake.log[0]):
     jobs.classify(

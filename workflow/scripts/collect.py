@@ -1,6 +1,6 @@
 """Gather a run's tables."""
 
-from idpipe.worker import hand_over
+from idpipe.workflow.session.worker import hand_over
 
 hand_over()
 
@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from idpipe import tables
-from idpipe.logs import job
+from idpipe.workflow.session.logs import job
 
 with job("collect", snakemake.log[0]):
     members = json.loads(snakemake.params.members)

@@ -1,13 +1,13 @@
 """Evaluate one cell on its probe set."""
 
-from idpipe.worker import hand_over
+from idpipe.workflow.session.worker import hand_over
 
 hand_over()
 
 from pathlib import Path
 
-from idpipe import jobs
-from idpipe.logs import job
+from idpipe.workflow import jobs
+from idpipe.workflow.session.logs import job
 
 with job("evaluate", snakemake.log[0]):
     jobs.evaluate(

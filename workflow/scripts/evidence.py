@@ -1,6 +1,6 @@
 """Measure what claims need and no other table holds."""
 
-from idpipe.worker import hand_over
+from idpipe.workflow.session.worker import hand_over
 
 hand_over()
 
@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 
 from idpipe.claims.evidence import gather
-from idpipe.logs import job
 from idpipe.store import write_parquet
+from idpipe.workflow.session.logs import job
 
 with job("evidence", snakemake.log[0]):
     asked = json.loads(snakemake.params.asked)

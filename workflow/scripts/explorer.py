@@ -1,15 +1,14 @@
 """Put a run on one page."""
 
-from idpipe.worker import hand_over
+from idpipe.workflow.session.worker import hand_over
 
 hand_over()
 
 from pathlib import Path
 
-from idpipe.config import load
+from idpipe.config import load, read
 from idpipe.explorer import page
-from idpipe.logs import job
-from idpipe.settings import read
+from idpipe.workflow.session.logs import job
 
 with job("explorer", snakemake.log[0]):
     plan = load(read([], snakemake_config=snakemake.config))

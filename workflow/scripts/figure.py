@@ -1,6 +1,6 @@
 """Draw one figure."""
 
-from idpipe.worker import hand_over
+from idpipe.workflow.session.worker import hand_over
 
 hand_over()
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from idpipe.config import FigureStyle
 from idpipe.figures.draw import write
 from idpipe.figures.results import Results
-from idpipe.logs import job
+from idpipe.workflow.session.logs import job
 
 with job("figure", snakemake.log[0]):
     figure = json.loads(snakemake.params.figure)

@@ -1,13 +1,13 @@
 """Look at the layers of one cell."""
 
-from idpipe.worker import hand_over
+from idpipe.workflow.session.worker import hand_over
 
 hand_over()
 
 from pathlib import Path
 
-from idpipe import jobs
-from idpipe.logs import job
+from idpipe.workflow import jobs
+from idpipe.workflow.session.logs import job
 
 with job("layers", snakemake.log[0]):
     jobs.analyse(

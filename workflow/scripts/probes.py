@@ -1,16 +1,16 @@
 """Draw one probe set."""
 
-from idpipe.worker import hand_over
+from idpipe.workflow.session.worker import hand_over
 
 hand_over()
 
 import json
 from pathlib import Path
 
-from idpipe import probes
+from idpipe.cells import DataSpec
 from idpipe.config import ProbeSpec
-from idpipe.data_specs import DataSpec
-from idpipe.logs import job
+from idpipe.images import probes
+from idpipe.workflow.session.logs import job
 
 with job("probes", snakemake.log[0]):
     target = json.loads(snakemake.params.target)

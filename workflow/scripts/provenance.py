@@ -1,15 +1,14 @@
 """Write down what a run was made with."""
 
-from idpipe.worker import hand_over
+from idpipe.workflow.session.worker import hand_over
 
 hand_over()
 
 from pathlib import Path
 
-from idpipe import provenance
-from idpipe.config import load
-from idpipe.logs import job
-from idpipe.settings import read
+from idpipe.config import load, read
+from idpipe.workflow import provenance
+from idpipe.workflow.session.logs import job
 
 with job("provenance", snakemake.log[0]):
     plan = load(read([], snakemake_config=snakemake.config))

@@ -1,6 +1,6 @@
 """Judge the paper's claims by a run's tables."""
 
-from idpipe.worker import hand_over
+from idpipe.workflow.session.worker import hand_over
 
 hand_over()
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from idpipe.claims.scorecard import write
 from idpipe.config import FigureStyle
-from idpipe.logs import job
+from idpipe.workflow.session.logs import job
 
 with job("scorecard", snakemake.log[0]):
     asked = json.loads(snakemake.params.scorecard)

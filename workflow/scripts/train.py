@@ -1,14 +1,14 @@
 """Train one cell."""
 
-from idpipe.worker import hand_over
+from idpipe.workflow.session.worker import hand_over
 
 hand_over()
 
 from pathlib import Path
 
-from idpipe import jobs
 from idpipe.cells import cell_from_json
-from idpipe.logs import job
+from idpipe.workflow import jobs
+from idpipe.workflow.session.logs import job
 
 with job("train", snakemake.log[0]) as show:
     cell = cell_from_json(snakemake.params.cell)

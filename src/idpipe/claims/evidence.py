@@ -14,8 +14,7 @@ from idpipe.claims.asked import CELLS_OF
 from idpipe.figures.results import Results
 from idpipe.figures.theorem1 import fit_of
 from idpipe.figures.theorem2_points import point_of
-from idpipe.metrics import correlation
-from idpipe.probes import ProbeSet
+from idpipe.images import ProbeSet, correlation
 from idpipe.tables import EVIDENCE
 
 UPPER = 10
@@ -41,7 +40,7 @@ def gather(
         cells: folder of all cells.
         evaluations: cell id -> name of its evaluation folder.
         probes: cell id -> path of its probe file.
-        kind: what correlation means (`idpipe.metrics`).
+        kind: what correlation means (`idpipe.images.metrics`).
 
     Raises:
         StoreError: a cell or its evaluation is missing or damaged.

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from idpipe.cells import LIVE, MAX_STEPS
 from idpipe.claims.measures import Measure, entered_in, to_constant, to_identity, worst_rho
 from idpipe.claims.run import (
     ALL_RHO,
@@ -31,8 +32,7 @@ from idpipe.claims.samples import (
     minus,
     rank_correlation,
 )
-from idpipe.figures.parameters import table
-from idpipe.figures.results import LIVE
+from idpipe.figures.table1 import table
 
 MEASURES: dict[str, Measure] = {}
 """`c05.identity`, a part of a claim -> the function that takes its number from a run."""
@@ -92,7 +92,7 @@ def _failing(run: Run, depth: Between) -> Sample:
         if len(rows) < 2:
             raise Untestable("one replicate gives no interval: cnn_narrow_depth")
         run.used[rung.cell_id] = Net("cnn_narrow_depth", rung, tuple(rows["replicate"]))
-        short = (rows["status"] == "max_steps") & (rows["mse"] > FITS)
+        short = (rows["status"] == MAX_STEPS) & (rows["mse"] > FITS)
         if (short & (rows["steps"] < PAPER_STEPS) & (rows["restarts"] == 0)).any():
             raise Untestable(
                 f"{rung['depth']} layers of cnn_narrow_depth were still training when the budget "

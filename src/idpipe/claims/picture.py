@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from idpipe.claims.texts import RULE, SYMBOLS, measured, tally, threshold
 from idpipe.claims.verdicts import FAILED, REPRODUCED, UNTESTABLE, Judgement, Outcome
-from idpipe.figures import layout
+from idpipe.figures.parts import layout
 
 COLOURS = {REPRODUCED: "#0072B2", FAILED: "#D55E00", UNTESTABLE: "0.45"}
 MARKERS = {REPRODUCED: "o", FAILED: "s", UNTESTABLE: "_"}

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from idpipe.cells import LIVE, LOST, SOURCES
 from idpipe.claims.samples import Sample, Untestable
-from idpipe.data_specs import SOURCES
 from idpipe.errors import FigureError
 from idpipe.figures.ladder import Rung, networks
-from idpipe.figures.results import LIVE, Results
+from idpipe.figures.results import Results
 
 FITS = 0.01
 """Largest train MSE of a replicate that counts (standardized², where pixels have variance 1)."""
@@ -166,7 +166,7 @@ class Run:
         if rung.total < 2:
             raise Untestable(f"one replicate gives no interval: {name}")
         if len(good) < max(2, rung.total / 2):
-            lost = {word: rung.count(word) for word in ("dead", "diverged")}
+            lost = {word: rung.count(word) for word in LOST}
             lost["not fitting the training image"] = len(live) - len(good)
             why = ", ".join(f"{count} {word}" for word, count in lost.items() if count)
             raise Untestable(f"{len(good)} of {rung.total} replicates count ({why}): {name}")

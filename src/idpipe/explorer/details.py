@@ -13,7 +13,7 @@ from idpipe.config import Plan
 from idpipe.explorer.images import sprite
 from idpipe.explorer.index import short
 from idpipe.figures.results import Results
-from idpipe.targets import Targets
+from idpipe.workflow.targets import Targets
 
 POINTS = 100
 """Points of a training curve, spread evenly over the logarithm of the step."""

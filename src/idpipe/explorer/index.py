@@ -12,9 +12,10 @@ import pandas as pd
 from matplotlib.colors import to_hex
 from scipy.special import stdtrit  # type: ignore[import-untyped]
 
+from idpipe.cells import LIVE
 from idpipe.config import FigureStyle, Plan
 from idpipe.explorer.axes import axes
-from idpipe.figures.results import LIVE, Results
+from idpipe.figures.results import Results
 from idpipe.tables import KINDS, REFERENCES
 
 MEASURES = ("correlation", "mse")

@@ -7,8 +7,16 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
-from idpipe.figures.grids import Panel, Sheet, absent, chosen, lettered, prediction_figure, rows_by
 from idpipe.figures.ladder import ladder, ladders
+from idpipe.figures.parts.grids import (
+    Panel,
+    Sheet,
+    absent,
+    chosen,
+    lettered,
+    prediction_figure,
+    rows_by,
+)
 from idpipe.figures.results import Results
 
 DEPTHS = (1, 3, *range(5, 18), 19, 20, 24)

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
+from idpipe.cells import SOURCES
 from idpipe.config import FigureStyle
-from idpipe.data_specs import SOURCES
 from idpipe.figures import ladder
-from idpipe.figures.choice import by_code, of_image, of_images
-from idpipe.figures.grids import Panel, Sheet, Shown, absent, class_name, prediction_figure
+from idpipe.figures.demands import by_code, of_image, of_images
 from idpipe.figures.ladder import Rung, networks
+from idpipe.figures.parts.grids import Panel, Sheet, Shown, absent, class_name, prediction_figure
 from idpipe.figures.results import Results
 
 RELU = [f"H{hidden}" for hidden in (0, 1, 3, 5, 7, 9)]

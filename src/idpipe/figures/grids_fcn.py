@@ -5,8 +5,9 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
-from idpipe.figures.choice import with_hidden
-from idpipe.figures.grids import (
+from idpipe.figures.demands import with_hidden
+from idpipe.figures.ladder import ladder, ladders
+from idpipe.figures.parts.grids import (
     Panel,
     Sheet,
     Shown,
@@ -15,7 +16,6 @@ from idpipe.figures.grids import (
     prediction_figure,
     rows_by,
 )
-from idpipe.figures.ladder import ladder, ladders
 from idpipe.figures.results import Results
 
 TRAINED = {"bottom": "Bottom layer trained", "all": "Both layers trained"}

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
-from idpipe.figures.grids import (
+from idpipe.figures.grids_cnn import DEPTHS
+from idpipe.figures.ladder import Ladder, ladder, ladders
+from idpipe.figures.parts.grids import (
     Panel,
     Sheet,
     absent,
@@ -16,8 +18,6 @@ from idpipe.figures.grids import (
     prediction_figure,
     rows_by,
 )
-from idpipe.figures.grids_cnn import DEPTHS
-from idpipe.figures.ladder import Ladder, ladder, ladders
 from idpipe.figures.results import Results
 
 RUNS = 3

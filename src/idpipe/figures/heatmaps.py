@@ -11,8 +11,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
-from idpipe.figures import layout
-from idpipe.figures.heatpanel import (
+from idpipe.figures.ladder import Ladder, Rung, ladder, ladders
+from idpipe.figures.parts import layout
+from idpipe.figures.parts.heatpanel import (
     CORRELATION,
     MAX_COLUMNS,
     MSE,
@@ -22,9 +23,8 @@ from idpipe.figures.heatpanel import (
     draw_panel,
     summarize,
 )
-from idpipe.figures.ladder import Ladder, Rung, ladder, ladders
+from idpipe.figures.parts.smallprint import basis, exceptions, spread
 from idpipe.figures.results import Results
-from idpipe.figures.smallprint import basis, exceptions, spread
 
 REFERENCES: tuple[Reference, ...] = ("constant", "identity")
 LABELS, MARGIN, GAP = 0.66, 0.06, 0.08

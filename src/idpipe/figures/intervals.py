@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit  # type: ignore[import-untyped]
 
-from idpipe.figures.results import LIVE
+from idpipe.cells import LIVE
 
 
 def interval(values: Sequence[float], level: float) -> tuple[float, float]:

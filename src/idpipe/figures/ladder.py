@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from idpipe.figures.choice import along, split
-from idpipe.figures.results import LIVE, Results
+from idpipe.cells import LIVE, LOST, MAX_STEPS
+from idpipe.figures.demands import along, split
+from idpipe.figures.results import Results
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Rung:
     @property
     def unconverged(self) -> int:
         """Replicates that spent their budget before they converged."""
-        return self.count("max_steps")
+        return self.count(MAX_STEPS)
 
     @property
     def restarted(self) -> int:
@@ -49,7 +50,7 @@ class Rung:
     @property
     def failures(self) -> str:
         """`dead`, `diverged`, `dead or diverged`, or nothing: how replicates failed."""
-        return " or ".join(word for word in ("dead", "diverged") if self.count(word))
+        return " or ".join(word for word in LOST if self.count(word))
 
     def count(self, status: str) -> int:
         """Replicates that ended in `status`."""

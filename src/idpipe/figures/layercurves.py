@@ -13,15 +13,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from idpipe.cells import LIVE
 from idpipe.config import FigureStyle
 from idpipe.errors import FigureError
-from idpipe.figures import layout
-from idpipe.figures.choice import deepest
+from idpipe.figures.demands import deepest
 from idpipe.figures.intervals import interval
 from idpipe.figures.ladder import Ladder, Rung, ladder
-from idpipe.figures.layergrid import layers_of
-from idpipe.figures.results import LIVE, Results
-from idpipe.figures.smallprint import basis, exceptions, spread
+from idpipe.figures.parts import layout
+from idpipe.figures.parts.layergrid import layers_of
+from idpipe.figures.parts.smallprint import basis, exceptions, spread
+from idpipe.figures.results import Results
 
 HEIGHT, LEFT, AXIS, TITLE, ROW = 2.7, 0.5, 0.36, 0.24, 0.135
 """Inches: of the axes, left of them, for the axis below and the title above, of a legend's line."""

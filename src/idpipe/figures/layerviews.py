@@ -5,11 +5,11 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
-from idpipe.figures.choice import DEEPEST, deepest
-from idpipe.figures.grids import absent, lettered
-from idpipe.figures.imagepanels import panels_figure
+from idpipe.figures.demands import DEEPEST, deepest
 from idpipe.figures.ladder import ladder, ladders
-from idpipe.figures.layergrid import (
+from idpipe.figures.parts.grids import absent, lettered
+from idpipe.figures.parts.imagepanels import panels_figure
+from idpipe.figures.parts.layergrid import (
     MEANING,
     columns_of,
     layers_of,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from idpipe.figures.choice import (
+from idpipe.figures.demands import (
     Choice,
     Shown,
     by_code,
@@ -42,7 +42,7 @@ class Figure:
         title: what it shows, in one line.
         analyses: what it reads of single layers: `layers` (views, distances from initialization),
             `classifier-trained` (error rates). All networks of its studies have them.
-        deepest: the same, of each study's deepest network alone (`idpipe.figures.choice.deepest`).
+        deepest: the same, of each study's deepest network alone (`idpipe.figures.demands.deepest`).
         suffixes: the files it is written to; `<name>_texts` gives those that are no pictures.
         weights: whether it reads the cells' trained weights too.
         sizes: how many other sizes of probes it needs (`probes.sizes`).
@@ -299,7 +299,7 @@ FIGURES: dict[str, Figure] = {
         ),
         Figure(
             name="table1",
-            module="parameters",
+            module="table1",
             shows=(),
             images=False,
             section="M",

@@ -18,9 +18,6 @@ from idpipe.cells import Cell
 from idpipe.errors import FigureError
 from idpipe.tables import NONE
 
-LIVE = ("converged", "max_steps")
-"""Statuses of a replicate whose numbers count; `dead` and `diverged` ones are marked instead."""
-
 Images = Float[np.ndarray, "n h w c"]
 
 
@@ -132,7 +129,7 @@ class Results:
         return joined.astype({"layer": int})
 
     def views(self, cell_id: str, replicate: int, name: str) -> Float[np.ndarray, "*lead h w"]:
-        """An array of the cell's layers.npz (`idpipe.layerwise.pictures`), of one replicate."""
+        """An array of the cell's layers.npz (`idpipe.evaluate.pictures`), of one replicate."""
         return np.asarray(_pick(self._layer_array(cell_id, name), replicate, cell_id), np.float64)
 
     def layer_output(self, cell_id: str, replicate: int, name: str) -> Images:

@@ -10,13 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
-from idpipe.figures import layout
-from idpipe.figures.choice import on_one_image
-from idpipe.figures.heatpanel import Reference
+from idpipe.figures.demands import on_one_image
 from idpipe.figures.intervals import interval, per_replicate
 from idpipe.figures.ladder import Ladder, Rung, ladders
+from idpipe.figures.parts import layout
+from idpipe.figures.parts.heatpanel import Reference
+from idpipe.figures.parts.smallprint import basis, exceptions, spread
 from idpipe.figures.results import Results
-from idpipe.figures.smallprint import basis, exceptions, spread
 
 REFERENCES: tuple[Reference, ...] = ("constant", "identity")
 PAPER_SIZES = (7, 14, 28, 56, 112)

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from matplotlib.figure import Figure
 
+from idpipe.cells import ENDINGS
 from idpipe.config import FigureStyle
 from idpipe.errors import FigureError
-from idpipe.figures import layout
-from idpipe.figures.grids import MARKS
-from idpipe.figures.heatpanel import Reference, decimals
-from idpipe.figures.imagegrid import Grid, Row
-from idpipe.figures.imagepanels import grid_figure
 from idpipe.figures.intervals import interval, per_replicate
 from idpipe.figures.ladder import Rung, ladder
+from idpipe.figures.parts import layout
+from idpipe.figures.parts.heatpanel import Reference, decimals
+from idpipe.figures.parts.imagegrid import Grid, Row
+from idpipe.figures.parts.imagepanels import grid_figure
 from idpipe.figures.results import Results
 
 
@@ -97,7 +97,7 @@ def _pairs(results: Results, style: FigureStyle, net: Net, sizes: Sequence[int])
 def _outputs(results: Results, style: FigureStyle, net: Net, size: int, label: str) -> Row:
     shown = net.rung.replicates.set_index("replicate").loc[style.replicate]
     images = results.outputs(net.rung.cell_id, style.replicate, size)
-    return Row(label, images, MARKS[str(shown["status"])], f"{size}")
+    return Row(label, images, ENDINGS[str(shown["status"])].mark, f"{size}")
 
 
 def _closeness(results: Results, style: FigureStyle, net: Net, size: int) -> str:

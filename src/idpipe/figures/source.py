@@ -1,8 +1,8 @@
 """A digest of the code that draws a figure, so that editing it redraws the figure and no other.
 
 The files are read, not imported: parsing the Snakefile asks for this. Followed are the figure's
-function and, name by name, what it uses of `idpipe.figures` and `idpipe.theory`; of a class all is
-followed, of a module only what is used. Comments, docstrings and layout of the code do not count.
+function and, name by name, what it uses of `FOLLOWED`; of a class all is followed, of a module only
+what is used. Comments, docstrings and layout of the code do not count.
 `idpipe.claims.digest` asks the same of the scorecard.
 """
 
@@ -19,7 +19,7 @@ from idpipe.cells import canonical_json
 from idpipe.figures.registry import FIGURES
 
 PACKAGE = Path(__file__).parents[1]
-FOLLOWED = ("idpipe.figures", "idpipe.claims", "idpipe.theory")
+FOLLOWED = ("idpipe.cells.endings", "idpipe.figures", "idpipe.claims", "idpipe.theory")
 REGISTRY = "idpipe.figures.registry"
 """Not followed: what an entry says decides a figure's files and parameters, not its drawing."""
 
@@ -61,7 +61,10 @@ def followed(roots: list[Use]) -> dict[str, list[str]]:
         if key in found:
             continue
         if not _is_followed(module):
-            found[key] = []
+            if _is_face(module) and name in read(module).imported:
+                waiting.append(read(module).imported[name])
+            else:
+                found[key] = []
             continue
         source = read(module)
         if name in source.imported:
@@ -76,6 +79,14 @@ def followed(roots: list[Use]) -> dict[str, list[str]]:
 def _is_followed(module: str) -> bool:
     inside = any(module == top or module.startswith(f"{top}.") for top in FOLLOWED)
     return inside and module != REGISTRY
+
+
+def _is_ours(module: str) -> bool:
+    return module.startswith("idpipe.") and _file(module).exists()
+
+
+def _is_face(module: str) -> bool:
+    return _is_ours(module) and _file(module).name == "__init__.py"
 
 
 @cache
@@ -111,7 +122,8 @@ def _resolved(source: Source, module: str, named: Iterable[tuple[str, str]]) -> 
 
 
 def _file(module: str) -> Path:
-    return PACKAGE.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    path = PACKAGE.joinpath(*module.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def _imports(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Use]]:
@@ -120,8 +132,8 @@ def _imports(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Use]]:
         if isinstance(node, ast.Import):
             # `import a.b` binds `a`
             yield name.split(".")[0], (alias.name, "")
-        elif node.module in ("idpipe", "idpipe.claims", "idpipe.figures"):
-            yield name, (f"{node.module}.{alias.name}", "")
+        elif _is_ours(module := f"{node.module}.{alias.name}"):
+            yield name, (module, "")
         else:
             yield name, (node.module or "", alias.name)
 

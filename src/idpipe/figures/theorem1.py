@@ -12,14 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from idpipe import theory
+from idpipe.cells import ENDINGS, LIVE
 from idpipe.config import FigureStyle
-from idpipe.figures import layout
-from idpipe.figures.choice import for_theorem1
-from idpipe.figures.grids import MARKS
-from idpipe.figures.heatpanel import one_digit
-from idpipe.figures.imagegrid import HEADER, Grid, Row, draw_grid
+from idpipe.figures.demands import for_theorem1
 from idpipe.figures.intervals import interval
-from idpipe.figures.results import LIVE, Results, displayed
+from idpipe.figures.parts import layout
+from idpipe.figures.parts.heatpanel import one_digit
+from idpipe.figures.parts.imagegrid import HEADER, Grid, Row, draw_grid
+from idpipe.figures.results import Results, displayed
 
 MOST = 3
 """Training images that fit on a page."""
@@ -94,7 +94,7 @@ def _block(results: Results, style: FigureStyle, cell_id: str, replicates: pd.Da
         ("Π∥(x)", shown.along, "parts", ""),
         ("R Π⊥(x)", shown.across, "parts", ""),
         ("sum, Eq. 1", shown.along + shown.across, "prediction", ""),
-        ("trained", shown.trained, "prediction", MARKS[statuses[style.replicate]]),
+        ("trained", shown.trained, "prediction", ENDINGS[statuses[style.replicate]].mark),
     ]
     grid = [Row("input x", probes.images, group="input")] + [
         Row(label, displayed(flat.reshape(shape), *scale), mark, group)

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
-from idpipe.figures import layout
 from idpipe.figures.intervals import interval
+from idpipe.figures.parts import layout
 from idpipe.figures.results import Results
 from idpipe.figures.theorem2_points import DELTA, Point, point_of
 

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from idpipe import theory
-from idpipe.figures.choice import for_theorem2
-from idpipe.figures.results import LIVE, Results
+from idpipe.cells import LIVE, MAX_STEPS
+from idpipe.figures.demands import for_theorem2
+from idpipe.figures.results import Results
 
 DELTA = 0.05
 """The bound holds with a probability of at least 1 - DELTA."""
@@ -88,7 +89,7 @@ def point_of(results: Results, cell_id: str, replicates: pd.DataFrame) -> Point:
             float(np.linalg.norm(found - limit) / np.linalg.norm(limit))
             for found, limit in zip(trained, limits, strict=True)
         ],
-        unconverged=int((live["status"] == "max_steps").sum()),
+        unconverged=int((live["status"] == MAX_STEPS).sum()),
         total=len(replicates),
     )
 

@@ -5,18 +5,11 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
-from idpipe.figures.choice import DEEPEST, with_hidden
-from idpipe.figures.imagegrid import Grid, Row
-from idpipe.figures.imagepanels import grid_figure
+from idpipe.figures.demands import DEEPEST, with_hidden
 from idpipe.figures.ladder import Rung, ladder
-from idpipe.figures.layergrid import (
-    MEANING,
-    layer_rows,
-    layers_of,
-    mark,
-    nearest,
-    provenance,
-)
+from idpipe.figures.parts.imagegrid import Grid, Row
+from idpipe.figures.parts.imagepanels import grid_figure
+from idpipe.figures.parts.layergrid import MEANING, layer_rows, layers_of, mark, nearest, provenance
 from idpipe.figures.results import Results
 
 FED = (

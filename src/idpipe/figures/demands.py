@@ -1,0 +1,251 @@
+"""Which networks of a study a figure shows; a study it has no place for is refused.
+
+Drawing and the check before any training (`idpipe.workflow.targets`) choose by the same functions.
+They need the networks' settings alone. Parsing the Snakefile imports this module, so neither numpy
+nor pandas is imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from idpipe.cells import Cell
+from idpipe.errors import FigureError
+
+
+@runtime_checkable
+class Network(Protocol):
+    """A network of a study, trained or only planned."""
+
+    @property
+    def cell_id(self) -> str:
+        """Its cell."""
+
+    def __getitem__(self, column: str) -> Any:
+        """One of its settings, a column of the table `cells`."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A cell before it is trained."""
+
+    cell_id: str
+    cell: Cell
+
+    def __getitem__(self, column: str) -> Any:
+        """One of its settings, a column of the table `cells`."""
+        return self._columns[column]
+
+    @cached_property
+    def _columns(self) -> dict[str, Any]:
+        return self.cell.columns
+
+
+N = TypeVar("N", bound=Network)
+Choice = Callable[[str, Sequence[Planned]], object]
+"""What a figure takes of a study, by its name and its networks. Raises FigureError where it has no
+place for them."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A study of a figure, and what the figure asks of its networks."""
+
+    study: str
+    choices: tuple[Choice, ...] = ()
+
+
+def along(study: str, networks: Sequence[N], axis: str = "depth") -> list[N]:
+    """One network per value of `axis`, rising; of several widths the largest.
+
+    Raises FigureError where a value has more than one.
+    """
+    if axis != "width":
+        widest = max(network["width"] for network in networks)
+        networks = [network for network in networks if network["width"] == widest]
+    found = _single(study, networks, lambda network: network[axis], f"{axis} ")
+    return [network for _, network in sorted(found.items(), key=lambda item: item[0])]
+
+
+DEEPEST = 20
+"""The paper's CNN that learns the constant map."""
+
+
+def deepest(networks: Sequence[N]) -> N:
+    """The paper's 20-layer CNN, or else the deepest of networks with rising depths."""
+    same = [network for network in networks if network["depth"] == DEEPEST]
+    return same[0] if same else networks[-1]
+
+
+def by_code(study: str, networks: Sequence[N]) -> dict[str, N]:
+    """The paper's name of each network -> the network. Raises FigureError where two share it."""
+    return _single(study, networks, code, "")
+
+
+def code(network: Network) -> str:
+    """The paper's name for a network: `H9`, `LinH1`, `C20`; one layer has no activation."""
+    if network["arch"] == "cnn":
+        return f"C{network['depth']}"
+    linear = network["activation"] == "linear" and network["depth"] > 1
+    return f"{'Lin' if linear else ''}H{network['depth'] - 1}"
+
+
+def _single(study: str, networks: Sequence[N], key: Callable[[N], Any], what: str) -> dict[Any, N]:
+    """Value of `key` -> the network that has it. Raises FigureError where several have."""
+    found: dict[Any, list[N]] = {}
+    for network in networks:
+        found.setdefault(key(network), []).append(network)
+    for value, alike in found.items():
+        if len(alike) > 1:
+            ids = tuple(network.cell_id for network in alike)
+            raise FigureError(
+                f"studies.{study}: {what}{value} has {len(ids)} cells ({', '.join(ids)}); the "
+                "figure shows one of each. Give the other axis a study of its own",
+                ids,
+            )
+    return {value: alike[0] for value, alike in found.items()}
+
+
+def split(networks: Sequence[N], by: Sequence[str]) -> dict[tuple[Any, ...], list[N]]:
+    """Values of the columns `by` -> the networks that have them, in grid order."""
+    found: dict[tuple[Any, ...], list[N]] = {}
+    for network in networks:
+        found.setdefault(tuple(network[column] for column in by), []).append(network)
+    return found
+
+
+def over(axis: str = "depth", *by: str) -> Choice:
+    """One network per value of `axis`, in a group per combination of the columns `by`."""
+
+    def choose(study: str, networks: Sequence[Planned]) -> list[Planned]:
+        groups = split(networks, by).values()
+        return [network for group in groups for network in along(study, group, axis)]
+
+    return choose
+
+
+def with_hidden(study: str, networks: Sequence[N]) -> list[N]:
+    """The networks of more than one layer. Raises FigureError where there is none."""
+    found = [network for network in networks if network["depth"] > 1]
+    if not found:
+        raise FigureError(
+            f"studies.{study}: must have a net.depth of at least 2, for the figure shows networks "
+            "of several layers"
+        )
+    return found
+
+
+def on_one_image(study: str, networks: Sequence[N]) -> Sequence[N]:
+    """The networks, if each has a training image to correlate probes with; else FigureError."""
+    for network in networks:
+        if network["examples"] == "all" or len(network["examples"].split()) > 1:
+            raise FigureError(
+                f"studies.{study}: no correlated probes; its cells must train on one image, and "
+                f"{network.cell_id} trains on {network['examples']}"
+            )
+    return networks
+
+
+def convolutional(study: str, networks: Sequence[N]) -> Sequence[N]:
+    """The networks, if they take images of any size and have channels to view; else FigureError."""
+    for network in networks:
+        if network["arch"] != "cnn":
+            raise FigureError(
+                f"studies.{study}: net.arch must be cnn in this figure; {network.cell_id} is "
+                f"{network['arch']}"
+            )
+    return networks
+
+
+def of_images(study: str, networks: Sequence[N], count: int) -> list[N]:
+    """The networks trained on the first set of `count` images; FigureError where there is none."""
+    for (examples,), alike in split(networks, ("examples",)).items():
+        if examples != "all" and len(examples.split()) == count:
+            return alike
+    raise FigureError(
+        f"studies.{study}.axes.data.examples: no value has {count} images; the figure shows "
+        "networks trained on as many"
+    )
+
+
+def of_image(study: str, networks: Sequence[N], number: int) -> list[N]:
+    """The networks trained on image `number` of the study, from 0; FigureError without one."""
+    groups = list(split(networks, ("examples",)).values())
+    if number >= len(groups):
+        raise FigureError(
+            f"studies.{study}.axes.data.examples: {len(groups)} training images; the figure shows "
+            f"networks trained on number {number + 1}"
+        )
+    return groups[number]
+
+
+def for_theorem1(study: str, cell_id: str, cell: Cell) -> None:
+    """Raise FigureError where Theorem 1 does not speak of the cell."""
+    _check_layer(study, cell_id, cell, "fcn")
+    if cell.data.examples == "all" or len(cell.data.examples) != 1:
+        raise FigureError(f"studies.{study}: {cell_id} must train on one image")
+
+
+def for_theorem2(study: str, cell_id: str, cell: Cell) -> None:
+    """Raise FigureError where Theorem 2 does not speak of the cell."""
+    _check_layer(study, cell_id, cell, "cnn")
+    if cell.data.examples == "all" or len(cell.data.examples) != 1 or cell.data.vary:
+        raise FigureError(f"studies.{study}: {cell_id} must train on one image, with vary: false")
+    if cell.init == "orthogonal":
+        raise FigureError(f"studies.{study}: {cell_id}: Theorem 2 needs independent weights")
+
+
+def _check_layer(study: str, cell_id: str, cell: Cell, arch: str) -> None:
+    if cell.net.arch != arch or cell.net.depth != 1 or cell.net.bias:
+        raise FigureError(
+            f"studies.{study}: {cell_id} is no one-layer {arch.upper()} without biases; its net "
+            f"must be {{arch: {arch}, depth: 1, bias: false}}"
+        )
+
+
+def each(check: Callable[[str, str, Cell], None]) -> Choice:
+    """All networks, if `check` raises for none of them."""
+
+    def choose(study: str, networks: Sequence[Planned]) -> None:
+        for network in networks:
+            check(study, network.cell_id, network.cell)
+
+    return choose
+
+
+def coded(choose: Callable[..., list[Planned]], number: int) -> Choice:
+    """One network per code among those of `of_images` or `of_image` for a number."""
+    return lambda study, networks: by_code(study, choose(study, networks, number))
+
+
+def taken(shown: Shown, networks: Sequence[Planned]) -> list[Planned]:
+    """The networks that all choices of a figure take of a study's, in the study's order.
+
+    Raises FigureError where the figure has no place for them.
+    """
+    kept = list(networks)
+    for choose in shown.choices:
+        found = choose(shown.study, networks)
+        if isinstance(found, Mapping):
+            found = list(found.values())
+        if isinstance(found, Sequence):
+            ids = {network.cell_id for network in found}
+            kept = [network for network in kept if network.cell_id in ids]
+    return kept
+
+
+def problems(
+    shows: Sequence[Shown], studies: Mapping[str, Sequence[Planned]]
+) -> list[tuple[str, FigureError]]:
+    """Why a figure cannot show its studies: a study's name and its first problem, or none."""
+    found = []
+    for shown in shows:
+        try:
+            for choose in shown.choices:
+                choose(shown.study, studies[shown.study])
+        except FigureError as error:
+            found.append((shown.study, error))
+    return found

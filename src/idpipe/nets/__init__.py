@@ -1,0 +1,21 @@
+"""Networks: how they start, what they compute, and in which numbers."""
+
+from idpipe.nets.architectures import forward, forward_and_dead, identity_params, layers
+from idpipe.nets.inits import INITS, initial_params, param_shapes, trainable
+from idpipe.nets.numerics import DTYPES, Params, choose_device, placed, set_numerics
+
+__all__ = [
+    "DTYPES",
+    "INITS",
+    "Params",
+    "choose_device",
+    "forward",
+    "forward_and_dead",
+    "identity_params",
+    "initial_params",
+    "layers",
+    "param_shapes",
+    "placed",
+    "set_numerics",
+    "trainable",
+]

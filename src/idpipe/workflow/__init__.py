@@ -1,0 +1,1 @@
+"""Workflow: what rules and scripts call. Nothing is imported here: every job starts with this."""

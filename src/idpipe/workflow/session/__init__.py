@@ -1,0 +1,1 @@
+"""Session: one call of Snakemake, and the processes it starts. Nothing is imported here either."""

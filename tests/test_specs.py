@@ -1,8 +1,0 @@
-from idpipe.net_specs import Net
-from idpipe.optimizer_specs import Optimizer
-from idpipe.specs import kinds
-
-
-def test_kinds_are_the_names_in_configs():
-    assert set(kinds(Net)) == {"fcn", "cnn"}
-    assert set(kinds(Optimizer)) == {"sgd", "adagrad", "rmsprop", "adam", "adamax"}
