@@ -49,7 +49,7 @@ mutants: $(STAMP) ## change the code bit by bit and see whether tests notice (ab
 bench: $(STAMP) ## measure the engine and record it (about 15 minutes; ARGS=--quick: one)
 	$(RUN) OMP_NUM_THREADS=1 python -m benchmarks $(ARGS)
 
-check: $(STAMP) ## check format, lint and types
+check: $(STAMP) ## check format, lint, types and who imports whom
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) snakefmt --check Snakefile workflow
@@ -58,6 +58,7 @@ check: $(STAMP) ## check format, lint and types
 	! printf '%s\n' "$$titles" | grep -qvF '$(WAIVED_LINT)'; } || \
 	{ printf '%s\n' "$$lints"; exit 1; }
 	$(RUN) mypy
+	$(RUN) lint-imports --no-cache
 
 # The variable silences a notice of the theme about its own future.
 docs: $(STAMP) ## build the documentation into build/site, strictly and without network
