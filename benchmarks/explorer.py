@@ -24,7 +24,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.record import record
 from benchmarks.tables import markdown
-from idpipe import store, tables
+from idpipe import formats, store, tables
 from idpipe.cells import Cell
 from idpipe.config import Plan, load, read
 from idpipe.evaluate import VIEWED, viewed
@@ -54,13 +54,13 @@ def made_up(plan: Plan) -> None:
         if not targets.probes(cell_id).is_file():
             _write_probes(targets.probes(cell_id), cell, random)
         shape = (cell.replicates, len(NAMES), cell.data.channels, cell.data.size, cell.data.size)
-        store.write_npz(
+        formats.write_npz(
             targets.evaluation(cell_id) / "predictions.npz", named=_noise(shape, random)
         )
     for cell_id in targets.analysed("layers"):
         _write_layers(targets.evaluation(cell_id) / "layers.npz", plan.cells[cell_id], random)
     for name, frame in _tables(plan, targets, random):
-        store.write_parquet(targets.layout.tables(plan.config.run) / f"{name}.parquet", frame)
+        formats.write_parquet(targets.layout.tables(plan.config.run) / f"{name}.parquet", frame)
 
 
 def _noise(shape: Sequence[int], random: np.random.Generator) -> np.ndarray:
@@ -78,7 +78,7 @@ def _write_probes(path: Path, cell: Cell, random: np.random.Generator) -> None:
     size, channels = cell.data.size, cell.data.channels
     named = _noise((1, len(NAMES), channels, size, size), random)
     scale = {"mean": np.zeros(channels), "std": np.ones(channels)}
-    store.write_npz(path, names=np.array(NAMES), kinds=np.array(KINDS), named=named, **scale)
+    formats.write_npz(path, names=np.array(NAMES), kinds=np.array(KINDS), named=named, **scale)
 
 
 def _write_layers(path: Path, cell: Cell, random: np.random.Generator) -> None:
@@ -86,7 +86,7 @@ def _write_layers(path: Path, cell: Cell, random: np.random.Generator) -> None:
     shape = (cell.replicates, cell.net.depth - 1, len(places), cell.data.size, cell.data.size)
     hidden = cell.net.convolutional and cell.net.depth > 1
     views = {name: _noise(shape, random) for name in VIEWS} if hidden else {}
-    store.write_npz(path, viewed=np.array(places), **views)
+    formats.write_npz(path, viewed=np.array(places), **views)
 
 
 def _tables(

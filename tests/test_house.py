@@ -70,16 +70,32 @@ def test_the_changelog_lists_every_command(capsys):
     assert [name for name in commands if f"`{name}`" not in CHANGELOG] == []
 
 
+HEAVY = "torch numpy pandas PIL matplotlib scipy"
+
+
 @pytest.mark.parametrize(
     ("modules", "heavy"),
     [
-        ("idpipe.cells, idpipe.config", "torch numpy pandas matplotlib"),
+        ("idpipe.cells, idpipe.config", HEAVY),
         ("idpipe.costs", "torch numpy pandas"),
         ("idpipe.images.prepared, idpipe.images.probes", "torch torchvision sklearn"),
         ("idpipe.workflow.session.slurm", "torch"),
     ],
 )
 def test_nothing_heavy_is_imported(modules, heavy):
-    code = f"import sys, {modules}; print([m for m in {heavy.split()} if m in sys.modules])"
+    assert imported_by(f"import {modules}", heavy) == "[]"
+
+
+def test_parsing_the_snakefile_imports_nothing_heavy():
+    """Beside what Snakemake imports itself: every job on a cluster reads it again."""
+    rules = "".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
+    ours = re.findall(r"^ *from idpipe.*$", rules, re.M)
+    assert len(ours) > 10
+    assert imported_by("\n".join(line.strip() for line in ours), HEAVY) == "[]"
+
+
+def imported_by(code: str, heavy: str) -> str:
+    """Which of these modules a process has that ran this code."""
+    code += f"\nimport sys; print([m for m in {heavy.split()} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    return done.stdout.strip()

@@ -22,7 +22,7 @@ from idpipe.claims import evidence
 from idpipe.figures.intervals import interval
 from idpipe.figures.results import Results
 from idpipe.figures.table1 import table, table1_texts
-from idpipe.store import write_parquet
+from idpipe.formats import write_parquet
 from idpipe.workflow import jobs
 
 PAGE = (Path(__file__).parents[1] / "docs/tables.md").read_text()

@@ -15,7 +15,7 @@ from image_sets import IDX, pack, prepared, write_idx
 from snakemake_runs import REPOSITORY
 from torchvision import datasets
 
-from idpipe import store
+from idpipe import formats
 from idpipe.config import load
 from idpipe.errors import ConfigError, DataError, StoreError
 from idpipe.workflow import jobs
@@ -82,7 +82,7 @@ def test_arrays_of_objects_are_refused_and_run_nothing(trap, tmp_path):
     np.savez(tmp_path / "predictions.npz", named=np.array([Trap(trap)], dtype=object))
     with (
         pytest.raises(StoreError, match=r"predictions\.npz: cannot be read"),
-        store.arrays(tmp_path / "predictions.npz") as arrays,
+        formats.arrays(tmp_path / "predictions.npz") as arrays,
     ):
         arrays["named"]
     assert not trap.exists()

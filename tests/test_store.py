@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow.parquet
 import pytest
 
-from idpipe import store
+from idpipe import formats, store
 from idpipe.cells import Cell
 from idpipe.errors import StoreError
 from idpipe.store import Layout
@@ -98,17 +98,17 @@ def test_json_is_read_back_a_line_for_each_key_and_never_holds_nan(tmp_path):
 def test_a_table_keeps_its_columns_and_loses_its_index(tmp_path):
     path = tmp_path / "history.parquet"
     frame = pd.DataFrame({"step": [1, 2], "mse": [0.5, 0.25]}, index=[7, 9])
-    store.write_parquet(path, frame)
+    formats.write_parquet(path, frame)
     assert pyarrow.parquet.read_table(path).to_pydict() == {"step": [1, 2], "mse": [0.5, 0.25]}
-    pd.testing.assert_frame_equal(store.read_parquet(path), frame.reset_index(drop=True))
+    pd.testing.assert_frame_equal(formats.read_parquet(path), frame.reset_index(drop=True))
 
 
 def test_arrays_are_compressed_and_read_back(tmp_path):
     path, zeros = tmp_path / "predictions.npz", np.zeros((40, 40), np.float32)
-    store.write_npz(path, named=zeros, rho=np.arange(3))
+    formats.write_npz(path, named=zeros, rho=np.arange(3))
     with zipfile.ZipFile(path) as parts:
         assert {part.compress_type for part in parts.infolist()} == {zipfile.ZIP_DEFLATED}
-    with store.arrays(path) as found:
+    with formats.arrays(path) as found:
         assert sorted(found) == ["named", "rho"]
         np.testing.assert_array_equal(found["named"], zeros)
 
@@ -117,8 +117,8 @@ def test_arrays_are_compressed_and_read_back(tmp_path):
     ("name", "read"),
     [
         ("status.json", store.read_json),
-        ("history.parquet", store.read_parquet),
-        ("predictions.npz", lambda path: store.arrays(path).__enter__()),
+        ("history.parquet", formats.read_parquet),
+        ("predictions.npz", lambda path: formats.arrays(path).__enter__()),
         ("cell.json", lambda path: store.read_cell(path.parent)),
     ],
 )

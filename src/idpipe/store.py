@@ -8,20 +8,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import io
 import json
 import os
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
-
-import numpy as np
-import pandas as pd
 
 from idpipe.cells import Cell, cell_from_json
 from idpipe.errors import StoreError
@@ -136,23 +130,6 @@ def write_json(path: Path, content: object) -> None:
     write_bytes(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
 
-def write_parquet(path: Path, frame: pd.DataFrame) -> None:
-    """Write a table without its index."""
-    write_bytes(path, parquet(frame))
-
-
-def parquet(frame: pd.DataFrame) -> bytes:
-    """A table without its index, as the content of a Parquet file."""
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
-    return buffer.getvalue()
-
-
-def write_npz(path: Path, **arrays: np.ndarray) -> None:
-    """Write named arrays, compressed."""
-    write(path, lambda stream: np.savez_compressed(stream, **arrays))  # type: ignore[arg-type]
-
-
 def read_cell(folder: Path) -> Cell:
     """The cell stored in `folder`. Raises StoreError where it is damaged or not that cell."""
     path = folder / "cell.json"
@@ -176,31 +153,6 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise StoreError(f"{path}: must hold an object; delete {path.parent} and run again")
     return content
-
-
-def read_parquet(path: Path) -> pd.DataFrame:
-    """A table. Raises StoreError where it is missing or damaged."""
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"{path}: cannot be read ({error}); delete {path.parent} and run again"
-        ) from None
-
-
-@contextmanager
-def arrays(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
-    """The arrays of an .npz, open. Raises StoreError where it is missing or damaged.
-
-    Arrays of Python objects, which run code when read, are refused by NumPy.
-    """
-    try:
-        with path.open("rb") as stream, np.load(stream) as found:
-            yield found
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise StoreError(
-            f"{path}: cannot be read ({error}); delete {path.parent} and run again"
-        ) from None
 
 
 def digest(content: bytes) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pandas as pd
 
-from idpipe import store
+from idpipe import formats, store
 from idpipe.cells import ENDINGS, FCN, Cell, DataSpec, Net, Optimizer, Spec, kinds
 from idpipe.errors import StoreError
 
@@ -267,7 +267,7 @@ def collect(
     Raises StoreError where a cell is missing or damaged; nothing is written then.
     """
     for name, frame in gather(studies, cells, evaluations, analysed=analysed).items():
-        store.write_parquet(out / f"{name}.parquet", frame)
+        formats.write_parquet(out / f"{name}.parquet", frame)
 
 
 def gather(
@@ -314,7 +314,7 @@ def gather(
 
 
 def _checked(path: Path, cell_id: str) -> pd.DataFrame:
-    frame = store.read_parquet(path)
+    frame = formats.read_parquet(path)
     if len(frame) == 0 or not (frame["cell_id"] == cell_id).all():
         raise StoreError(f"{path}: does not belong to {cell_id}; delete {path.parent}")
     return frame

@@ -13,7 +13,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from idpipe import cells, store
+from idpipe import cells, formats, store
 from idpipe.cli import main
 from idpipe.store import Layout
 from idpipe.workflow import verify
@@ -73,7 +73,7 @@ def edit_json(path: Path, change) -> None:
 
 
 def edit_table(path: Path, change) -> None:
-    store.write_parquet(path, change(pd.read_parquet(path)))
+    formats.write_parquet(path, change(pd.read_parquet(path)))
 
 
 def edit_weights(path: Path, change) -> None:
@@ -189,7 +189,7 @@ def test_damage_is_named_with_the_command_that_mends_it(root, file, how):
         ("metrics.parquet", lambda p: edit_table(p, lambda t: t.astype({"size": float})), "(size)"),
         ("predictions.npz", half, "cannot be read"),
         ("predictions.npz", one_bit, "cannot be read"),
-        ("predictions.npz", lambda p: store.write_npz(p, named=np.ones(2)), "has no correlated"),
+        ("predictions.npz", lambda p: formats.write_npz(p, named=np.ones(2)), "has no correlated"),
         ("layers.npz", half, "cannot be read"),
         ("layers.parquet", half, "cannot be read"),
         ("classifier-trained.parquet", half, "cannot be read"),

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from idpipe.claims.evidence import gather
-from idpipe.store import write_parquet
+from idpipe.formats import write_parquet
 from idpipe.workflow.session.logs import job
 
 with job("evidence", snakemake.log[0]):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from idpipe import store
+from idpipe import formats
 from idpipe.claims.asked import CELLS_OF
 from idpipe.figures.results import Results
 from idpipe.figures.theorem1 import fit_of
@@ -97,7 +97,7 @@ def _upper(
     results: Results, cell_id: str, replicates: pd.DataFrame, folder: Path, kind: str
 ) -> Rows:
     probe_set = ProbeSet.load(results.probes[cell_id])
-    with store.arrays(folder / "layers.npz") as arrays:
+    with formats.arrays(folder / "layers.npz") as arrays:
         outputs = np.asarray(arrays[f"upper{UPPER}_output"], np.float64)
     for replicate in replicates["replicate"]:
         _, shown = _tested(probe_set, int(replicate), outputs[replicate])
@@ -152,7 +152,7 @@ def _mean(values: Float[np.ndarray, " n"]) -> float:
 def _predicted(
     results: Results, cell_id: str, folder: Path
 ) -> tuple[ProbeSet, Float[np.ndarray, "e n c h w"]]:
-    with store.arrays(folder / "predictions.npz") as arrays:
+    with formats.arrays(folder / "predictions.npz") as arrays:
         outputs = np.asarray(arrays["named"], np.float64)
     return ProbeSet.load(results.probes[cell_id]), outputs
 

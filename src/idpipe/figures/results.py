@@ -13,7 +13,7 @@ from jaxtyping import Float, Float64
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from idpipe import store, tables
+from idpipe import formats, store, tables
 from idpipe.cells import Cell
 from idpipe.errors import FigureError
 from idpipe.tables import NONE
@@ -82,7 +82,7 @@ class Results:
             path = self.tables / f"{name}.parquet"
             if not path.is_file():
                 raise FigureError(f"{path}: the run has no table {name!r}")
-            self._cache[name] = store.read_parquet(path)
+            self._cache[name] = formats.read_parquet(path)
         return self._cache[name]
 
     def study(self, name: str) -> pd.DataFrame:
@@ -140,7 +140,7 @@ class Results:
     def view_sizes(self, cell_id: str) -> list[int]:
         """Sizes beside the training image's at which the cell's layers were looked at."""
         prefix = "trained_singular_"
-        with store.arrays(self._evaluated(cell_id, "layers.npz")) as arrays:
+        with formats.arrays(self._evaluated(cell_id, "layers.npz")) as arrays:
             names = [name for name in arrays.files if name.startswith(prefix)]
         return sorted(int(name.removeprefix(prefix)) for name in names)
 
@@ -149,7 +149,7 @@ class Results:
         return [int(place) for place in self._layer_array(cell_id, which)]
 
     def _layer_array(self, cell_id: str, name: str) -> np.ndarray:
-        with store.arrays(self._evaluated(cell_id, "layers.npz")) as arrays:
+        with formats.arrays(self._evaluated(cell_id, "layers.npz")) as arrays:
             if name not in arrays:
                 raise FigureError(f"{cell_id}: its layers were not looked at for {name!r}")
             return np.asarray(arrays[name])
@@ -185,7 +185,7 @@ class Results:
 
     def outputs(self, cell_id: str, replicate: int, size: int | None = None) -> Images:
         """What replicate `replicate` predicts for `inputs`; NaN where it is not finite."""
-        with store.arrays(self._evaluated(cell_id, "predictions.npz")) as arrays:
+        with formats.arrays(self._evaluated(cell_id, "predictions.npz")) as arrays:
             predicted = arrays[_sized(arrays, size)]
         return displayed(_pick(predicted, replicate, cell_id), *self.scale(cell_id))
 
@@ -218,7 +218,7 @@ class Results:
     def _probe_file(self, cell_id: str) -> AbstractContextManager[np.lib.npyio.NpzFile]:
         if cell_id not in self.probes:
             raise FigureError(f"{cell_id}: the figure was given no probe file for this cell")
-        return store.arrays(self.probes[cell_id])
+        return formats.arrays(self.probes[cell_id])
 
     def _evaluated(self, cell_id: str, name: str) -> Path:
         if cell_id not in self.probes:

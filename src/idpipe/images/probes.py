@@ -18,11 +18,11 @@ from jaxtyping import Float32, Float64
 from idpipe.cells import DataSpec, derived_seed
 from idpipe.config import ProbeSpec
 from idpipe.errors import DataError
+from idpipe.formats import write_npz
 from idpipe.images.patterns import PATTERNS
 from idpipe.images.pixels import in_channels, normalize, resize, standardize
 from idpipe.images.prepared import load_split, read_npz, training_indices
 from idpipe.images.sources import Split
-from idpipe.store import write_npz
 
 Sets = Float32[np.ndarray, "t n c h w"]
 

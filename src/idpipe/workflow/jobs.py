@@ -20,7 +20,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from idpipe import __version__, costs, engine, nets, store, tables
+from idpipe import __version__, costs, engine, formats, nets, store, tables
 from idpipe import evaluate as evaluation
 from idpipe.cells import Cell
 from idpipe.config import ProbeSpec
@@ -96,7 +96,7 @@ def _train(
             )
         results = {
             "weights.safetensors": save(trained.params),
-            "history.parquet": store.parquet(tables.history(cell, trained.history)),
+            "history.parquet": formats.parquet(tables.history(cell, trained.history)),
         }
         store.write_bytes(folder / "cell.json", cell.canonical().encode())
         for name, content in results.items():
@@ -204,8 +204,8 @@ def evaluate(folder: Path, probe_file: Path, correlation: str, out: Path) -> Non
     with _in_memory(cell, "evaluating", device, "replicates or net.width, or probes.sizes"):
         predictions = evaluation.predict(cell, params, probe_set, device)
     metrics = evaluation.measure(cell, probe_set, predictions, correlation)
-    store.write_npz(out / "predictions.npz", **predictions)
-    store.write_parquet(out / "metrics.parquet", tables.METRICS.conform(metrics))
+    formats.write_npz(out / "predictions.npz", **predictions)
+    formats.write_parquet(out / "metrics.parquet", tables.METRICS.conform(metrics))
 
 
 def analyse(folder: Path, probe_file: Path, out: Path) -> None:
@@ -226,8 +226,8 @@ def analyse(folder: Path, probe_file: Path, out: Path) -> None:
     for name, counts in (("viewed", evaluation.VIEWED), ("viewed_resized", evaluation.RESIZED)):
         places[name] = np.array(evaluation.viewed(probe_set.names, probe_set.kinds, counts), int)
     arrays = {name: np.stack([one[name] for one in found]) for name in found[0]}
-    store.write_npz(out / "layers.npz", **places, **arrays)
-    store.write_parquet(out / "layers.parquet", tables.LAYERS.conform(pd.concat(rows)))
+    formats.write_npz(out / "layers.npz", **places, **arrays)
+    formats.write_parquet(out / "layers.parquet", tables.LAYERS.conform(pd.concat(rows)))
 
 
 def classify(folder: Path, source: Path, spec: ProbeSpec, out: Path, state: str) -> None:
@@ -251,7 +251,7 @@ def classify(folder: Path, source: Path, spec: ProbeSpec, out: Path, state: str)
         with _in_memory(cell, "classifying by the layers of", device, "net.width or data.size"):
             rows.append(evaluation.error_rows(cell, replicate, current, state, few, device))
     path = out / f"classifier-{state}.parquet"
-    store.write_parquet(path, tables.LAYERS.conform(pd.concat(rows)))
+    formats.write_parquet(path, tables.LAYERS.conform(pd.concat(rows)))
 
 
 def _replicates(folder: Path) -> Iterator[tuple[Cell, int, Params, int]]:

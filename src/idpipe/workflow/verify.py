@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from idpipe import nets, store, tables
+from idpipe import formats, nets, store, tables
 from idpipe.cells import DIVERGED, ENDINGS, ENGINE_VERSION, Cell, cell_from_json, id_hash
 from idpipe.errors import StoreError
 from idpipe.store import Layout
@@ -231,7 +231,7 @@ def _evaluated(folder: Path, cell_folder: Path) -> str:
 def _arrays(path: Path, names: Sequence[str], count: int | None) -> None:
     """Raise StoreError where an array cannot be read, is missing, or is not one per replicate."""
     try:
-        with store.arrays(path) as arrays:
+        with formats.arrays(path) as arrays:
             read = {name: arrays[name] for name in arrays.files}
     except StoreError:
         raise StoreError(f"{path.name} cannot be read") from None
