@@ -15,16 +15,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 from scorecard_world import World, identity, paper
 
-from idpipe.claims import digest, picture, texts
+from idpipe.claims import picture, texts
 from idpipe.claims.catalogue import claims
 from idpipe.claims.evidence import mixture_correlation, relative_sharpness
 from idpipe.claims.scorecard import write
 from idpipe.claims.verdicts import FAILED, REPRODUCED, UNTESTABLE, Judgement, judge
 from idpipe.config import FigureStyle
-from idpipe.figures import source
 from idpipe.figures.draw import styled
 from idpipe.figures.parts.layout import MAX_HEIGHT
 from idpipe.figures.registry import FIGURES
+from idpipe.workflow import fingerprints
 
 CLAIMS = claims()
 
@@ -206,9 +206,14 @@ def test_a_mixture_of_training_images_correlates_fully_and_what_is_orthogonal_no
 
 
 def everything() -> dict[str, str]:
-    source.read.cache_clear()
-    figures = {name: source.digest(name) for name in FIGURES}
-    return {**figures, "scorecard": digest.scorecard(), "evidence": digest.evidence()}
+    fingerprints.read.cache_clear()
+    figures = {name: fingerprints.figure(name) for name in FIGURES}
+    return {
+        **figures,
+        "scorecard": fingerprints.scorecard(),
+        "evidence": fingerprints.evidence(),
+        "explorer": fingerprints.explorer(),
+    }
 
 
 @pytest.mark.parametrize(
@@ -222,15 +227,23 @@ def everything() -> dict[str, str]:
         ("claims/picture.py", '"distance beyond', '"how far beyond', {"scorecard"}),
         ("claims/evidence.py", "\nUPPER = 10\n", "\nUPPER = 6\n", {"evidence"}),
         ("claims/evidence.py", '"""The table `evidence`.', '"""It.', set()),
+        ("explorer/index.py", "SHADES = 64", "SHADES = 32", {"explorer"}),
+        (
+            "explorer/page/explorer.css",
+            "display: grid; gap: 2px",
+            "display: grid; gap: 3px",
+            {"explorer"},
+        ),
+        ("explorer/index.py", '"""Steps of the colour map."""', '"""Colours."""', set()),
     ],
 )
 def test_an_edit_remakes_what_it_concerns(file, old, new, changed, tmp_path, monkeypatch):
-    shutil.copytree(source.PACKAGE, tmp_path / "idpipe")
-    monkeypatch.setattr(source, "PACKAGE", tmp_path / "idpipe")
+    shutil.copytree(fingerprints.PACKAGE, tmp_path / "idpipe")
+    monkeypatch.setattr(fingerprints, "PACKAGE", tmp_path / "idpipe")
     before, path = everything(), tmp_path / "idpipe" / file
     text = path.read_text()
     assert text.count(old) == 1
     path.write_text(text.replace(old, new))
     after = everything()
-    source.read.cache_clear()
+    fingerprints.read.cache_clear()
     assert {name for name in before if before[name] != after[name]} == changed

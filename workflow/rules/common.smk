@@ -10,16 +10,14 @@ from snakemake.exceptions import WorkflowError
 
 from idpipe import costs
 from idpipe.cells import SOURCES, canonical_json
-from idpipe.claims import digest
 from idpipe.claims.asked import CELLS_OF
 from idpipe.config import load, read, source_key
 from idpipe.costs import devices
 from idpipe.errors import ConfigError, IdpipeError
 from idpipe.explorer.axes import axes
-from idpipe.explorer.digest import digest as explorer_digest
-from idpipe.figures import source
 from idpipe.figures.paper import category, subcategory
 from idpipe.figures.registry import FIGURES
+from idpipe.workflow import fingerprints
 from idpipe.workflow.session import overview, runs, slurm, worker
 from idpipe.workflow.targets import ANALYSIS_FILES, Targets
 
@@ -213,7 +211,7 @@ def figure_params(name):
             "evaluations": {cell: TARGETS.evaluation(cell).name for cell in cells},
             "probes": {cell: str(TARGETS.probes(cell)) for cell in cells},
             "analysed": TARGETS.figure_analyses(name),
-            "code": source.digest(name),
+            "code": fingerprints.figure(name),
         }
     )
 
@@ -259,7 +257,7 @@ def evidence_params(wildcards):
             "evaluations": {cell: TARGETS.evaluation(cell).name for cell in cells},
             "probes": {cell: str(TARGETS.probes(cell)) for cell in cells},
             "correlation": PLAN.config.probes.correlation,
-            "code": digest.evidence(),
+            "code": fingerprints.evidence(),
         }
     )
 
@@ -270,7 +268,7 @@ def scorecard_params(wildcards):
         {
             "run": PLAN.config.run,
             "style": PLAN.config.figures.model_dump(mode="json"),
-            "code": digest.scorecard(),
+            "code": fingerprints.scorecard(),
         }
     )
 
@@ -298,7 +296,7 @@ def explorer_params(wildcards):
             "axes": {
                 study: [[a.key, a.values] for a in found] for study, found in axes(PLAN).items()
             },
-            "code": explorer_digest(),
+            "code": fingerprints.explorer(),
         }
     )
 

@@ -1,9 +1,8 @@
-"""A digest of the code that draws a figure, so that editing it redraws the figure and no other.
+"""Fingerprints of the code that draws, judges and shows, so that an edit remakes what it concerns.
 
-The files are read, not imported: parsing the Snakefile asks for this. Followed are the figure's
-function and, name by name, what it uses of `FOLLOWED`; of a class all is followed, of a module only
-what is used. Comments, docstrings and layout of the code do not count.
-`idpipe.claims.digest` asks the same of the scorecard.
+The files are read, not imported: parsing the Snakefile asks for this. A figure's function is
+followed name by name into what it uses of `FOLLOWED`; so is every name of the modules that make the
+scorecard, the table `evidence` and the explorer. Comments, docstrings and layout do not count.
 """
 
 from __future__ import annotations
@@ -15,11 +14,21 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+import yaml
+
 from idpipe.cells import canonical_json
 from idpipe.figures.registry import FIGURES
 
 PACKAGE = Path(__file__).parents[1]
-FOLLOWED = ("idpipe.cells.endings", "idpipe.figures", "idpipe.claims", "idpipe.theory")
+FOLLOWED = (
+    "idpipe.cells.endings",
+    "idpipe.claims",
+    "idpipe.explorer",
+    "idpipe.figures",
+    "idpipe.theory",
+)
+JUDGING = ("verdicts", "cnn", "fcn", "other", "measures", "run", "samples", "catalogue")
+WRITING = ("scorecard", "texts", "picture")
 REGISTRY = "idpipe.figures.registry"
 """Not followed: what an entry says decides a figure's files and parameters, not its drawing."""
 
@@ -39,13 +48,41 @@ class Source:
     """Name -> module and name of what those statements use."""
 
 
-def digest(name: str) -> str:
+def figure(name: str) -> str:
     """12 hex digits of the code that draws and writes the figure `name`, and of the house style."""
     module = f"idpipe.figures.{FIGURES[name].module}"
     texts = [(module, f"{name}_texts")] if f"{name}_texts" in read(module).code else []
-    found = followed([(module, name), *texts, ("idpipe.figures.draw", "write")])
-    told = canonical_json([style(), sorted(found.items())])
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
+    return _hash(followed([(module, name), *texts, ("idpipe.figures.draw", "write")]), style())
+
+
+def scorecard() -> str:
+    """12 hex digits of the code that judges and writes, of the claims, and of the house style."""
+    claims, paper = (
+        (PACKAGE / "claims" / name).read_text() for name in ("claims.yaml", "table1.csv")
+    )
+    modules = [("idpipe.claims", name) for name in (*JUDGING, *WRITING)]
+    return _hash(_whole(modules), style(), yaml.safe_load(claims), paper)
+
+
+def evidence() -> str:
+    """12 hex digits of the code that measures the table `evidence`."""
+    return _hash(_whole([("idpipe.claims", "evidence")]))
+
+
+def explorer() -> str:
+    """12 hex digits of the code that makes the explorer, and of its page."""
+    folder = PACKAGE / "explorer"
+    modules = [("idpipe.explorer", path.stem) for path in sorted(folder.glob("[!_]*.py"))]
+    page = {path.name: path.read_text() for path in sorted((folder / "page").iterdir())}
+    return _hash(_whole(modules), page)
+
+
+def _whole(modules: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    return followed([(f"{package}.{module}", "") for package, module in modules])
+
+
+def _hash(*content: object) -> str:
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()[:12]
 
 
 def followed(roots: list[Use]) -> dict[str, list[str]]:
@@ -123,7 +160,8 @@ def _resolved(source: Source, module: str, named: Iterable[tuple[str, str]]) -> 
 
 def _file(module: str) -> Path:
     path = PACKAGE.joinpath(*module.split(".")[1:])
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    face = path / "__init__.py"
+    return face if face.exists() else path.with_suffix(".py")
 
 
 def _imports(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Use]]:

@@ -9,24 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from idpipe.figures import source
 from idpipe.figures.registry import FIGURES
+from idpipe.workflow import fingerprints
 
 
 @pytest.fixture
 def package(tmp_path, monkeypatch) -> Path:
     """A copy of the package that digests are taken of."""
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(source.PACKAGE, tmp_path / "idpipe", ignore=ignored)
-    monkeypatch.setattr(source, "PACKAGE", tmp_path / "idpipe")
-    source.read.cache_clear()
+    shutil.copytree(fingerprints.PACKAGE, tmp_path / "idpipe", ignore=ignored)
+    monkeypatch.setattr(fingerprints, "PACKAGE", tmp_path / "idpipe")
+    fingerprints.read.cache_clear()
     yield tmp_path / "idpipe"
-    source.read.cache_clear()
+    fingerprints.read.cache_clear()
 
 
 def digests() -> dict[str, str]:
-    source.read.cache_clear()
-    return {name: source.digest(name) for name in FIGURES}
+    fingerprints.read.cache_clear()
+    return {name: fingerprints.figure(name) for name in FIGURES}
 
 
 @pytest.fixture(scope="module")
@@ -107,11 +107,19 @@ def test_comments_docstrings_layout_and_the_registry_concern_none(package, befor
     assert digests() == before
 
 
+def test_what_the_explorer_reads_a_run_with_concerns_it(package):
+    before = fingerprints.explorer()
+    path = package / "figures/results.py"
+    path.write_text(path.read_text().replace("np.float64)", "np.float32)"))
+    fingerprints.read.cache_clear()
+    assert fingerprints.explorer() != before
+
+
 def test_parsing_a_snakefile_imports_nothing_that_draws():
     code = (
         "import sys\n"
-        "from idpipe.figures import registry, source\n"
-        "source.digest('theorem1')\n"
+        "from idpipe.workflow import fingerprints\n"
+        "fingerprints.figure('theorem1')\n"
         "heavy = {'numpy', 'pandas', 'matplotlib', 'scipy', 'torch'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )
