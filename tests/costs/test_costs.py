@@ -8,8 +8,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from idpipe import costs, nets
-from idpipe.cells import Cell, transform_length
-from idpipe.costs import KINDS, Prices, steps, work
+from idpipe.cells import SGD, Cell, transform_length
+from idpipe.costs import KINDS, Prices, steps
 from idpipe.engine import RULES, Optimizer
 
 FREE = Prices(dict.fromkeys(KINDS, 0.0))
@@ -72,8 +72,7 @@ def test_states_are_those_that_the_optimizer_keeps(name):
     one = cell({"arch": "cnn", "depth": 2, "width": 2}, optimizer={"name": name})
     params = list(nets.initial_params(one, [0]).values())
     memory = Optimizer(one, params).memory
-    assert costs.STATES[name] == len(memory)
-    assert name in costs.UPDATE_FLOPS and name in costs.UPDATE_PASSES
+    assert one.optimizer.states == len(memory)
 
 
 def test_gpu_memory_counts_parameters_gradients_and_what_the_optimizer_keeps():
@@ -109,14 +108,14 @@ def test_memory_in_mib_is_that_in_bytes_none_short():
     assert given - costs.PROCESS_MIB == pytest.approx(one.memory_bytes / 2**20, abs=1)
 
 
-def test_what_has_no_numbers_costs_as_much_as_the_dearest(monkeypatch):
+def test_what_no_pace_is_known_of_is_priced_at_its_whole_budget(monkeypatch):
     one = cell({"arch": "cnn", "depth": 2, "width": 2})
-    monkeypatch.setattr(work, "UPDATE_FLOPS", {"adamax": 10})
-    assert costs.flops(one).update == 10 * (2 * 25 * 2 + 2 + 1)
-    for table in ("PACES", "RATES"):
-        with monkeypatch.context() as patch:
-            patch.setattr(steps, table, {})
-            assert costs.steps_expected(one) == one.max_steps
+    assert costs.steps_expected(one) < one.max_steps
+    with monkeypatch.context() as patch:
+        patch.setattr(SGD, "speed", None)
+        assert costs.steps_expected(one) == one.max_steps
+    monkeypatch.setattr(steps, "PACES", {})
+    assert costs.steps_expected(one) == one.max_steps
 
 
 @pytest.mark.parametrize(

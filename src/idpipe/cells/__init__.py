@@ -12,7 +12,7 @@ from idpipe.cells.cell import (
 from idpipe.cells.data import SOURCES, DataSpec, Example, SourceName
 from idpipe.cells.endings import CONVERGED, DEAD, DIVERGED, ENDINGS, LIVE, LOST, MAX_STEPS
 from idpipe.cells.nets import CNN, FCN, AnyNet, InitName, Net
-from idpipe.cells.optimizers import SGD, Optimizer, Schedule
+from idpipe.cells.optimizers import OPTIMIZERS, SGD, Optimizer, Schedule
 from idpipe.cells.specs import (
     FILLED_IN,
     ONE_ZERO,
@@ -42,6 +42,7 @@ __all__ = [
     "LOST",
     "MAX_STEPS",
     "ONE_ZERO",
+    "OPTIMIZERS",
     "SGD",
     "SOURCES",
     "TILE",

@@ -2,15 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from idpipe.cells.specs import AtLeastZero, Bool, Decay, Factor, Rate, Share, Spec
 
 
-class SGD(Spec):
+class OptimizerSpec(Spec):
+    """What costs and figures ask of an optimizer beside its settings.
+
+    A class that leaves one of them out is a TypeError where it is defined.
+    """
+
+    title: ClassVar[str]
+    """What figures call it."""
+    states: ClassVar[int]
+    """Numbers that it remembers for one number of the parameters."""
+    update_flops: ClassVar[int]
+    """Operations on one number of the parameters in one step, a square root or quotient as one."""
+    update_passes: ClassVar[int]
+    """How often one step's update reads or writes memory of the parameters' size."""
+    speed: ClassVar[float | None]
+    """How many times as fast as momentum SGD at the same base rate; None: not known, so that its
+    cells are priced at their whole budgets."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **settings: Any) -> None:
+        """Refuse an optimizer that leaves a fact out."""
+        facts = ("title", "states", "update_flops", "update_passes", "speed")
+        if missing := [fact for fact in facts if not hasattr(cls, fact)]:
+            raise TypeError(f"{cls.__name__} must declare {', '.join(missing)} (OptimizerSpec)")
+
+
+class SGD(OptimizerSpec):
     """Momentum SGD, the paper's default (Appendix A)."""
+
+    title: ClassVar[str] = "SGD"
+    states: ClassVar[int] = 1
+    update_flops: ClassVar[int] = 4
+    update_passes: ClassVar[int] = 5
+    speed: ClassVar[float | None] = 1.0
 
     name: Literal["sgd"] = Field("sgd", description="momentum SGD")
     lr: Rate = Field(0.01, description="base learning rate")
@@ -25,16 +57,28 @@ class SGD(Spec):
         return self
 
 
-class Adagrad(Spec):
+class Adagrad(OptimizerSpec):
     """Adagrad at the paper's rate (Appendix I)."""
+
+    title: ClassVar[str] = "Adagrad"
+    states: ClassVar[int] = 1
+    update_flops: ClassVar[int] = 7
+    update_passes: ClassVar[int] = 11
+    speed: ClassVar[float | None] = 3.0
 
     name: Literal["adagrad"] = Field("adagrad", description="Adagrad")
     lr: Rate = Field(0.001, description="base learning rate")
     eps: Rate = Field(1e-10, description="added to the denominator")
 
 
-class RMSprop(Spec):
+class RMSprop(OptimizerSpec):
     """RMSprop at the paper's rate (Appendix I)."""
+
+    title: ClassVar[str] = "RMSprop"
+    states: ClassVar[int] = 2
+    update_flops: ClassVar[int] = 8
+    update_passes: ClassVar[int] = 13
+    speed: ClassVar[float | None] = 50.0
 
     name: Literal["rmsprop"] = Field("rmsprop", description="RMSprop")
     lr: Rate = Field(0.0001, description="base learning rate")
@@ -43,8 +87,14 @@ class RMSprop(Spec):
     momentum: Decay = Field(0.0, description="momentum")
 
 
-class Adam(Spec):
+class Adam(OptimizerSpec):
     """Adam at the paper's rate (Appendix I)."""
+
+    title: ClassVar[str] = "Adam"
+    states: ClassVar[int] = 2
+    update_flops: ClassVar[int] = 14
+    update_passes: ClassVar[int] = 7
+    speed: ClassVar[float | None] = 50.0
 
     name: Literal["adam"] = Field("adam", description="Adam")
     lr: Rate = Field(0.0001, description="base learning rate")
@@ -53,8 +103,14 @@ class Adam(Spec):
     eps: Rate = Field(1e-8, description="added to the denominator")
 
 
-class Adamax(Spec):
+class Adamax(OptimizerSpec):
     """Adamax at the paper's rate (Appendix I)."""
+
+    title: ClassVar[str] = "Adamax"
+    states: ClassVar[int] = 2
+    update_flops: ClassVar[int] = 10
+    update_passes: ClassVar[int] = 16
+    speed: ClassVar[float | None] = 10.0
 
     name: Literal["adamax"] = Field("adamax", description="Adamax")
     lr: Rate = Field(0.001, description="base learning rate")
@@ -64,6 +120,10 @@ class Adamax(Spec):
 
 
 Optimizer = Annotated[SGD | Adagrad | RMSprop | Adam | Adamax, Field(discriminator="name")]
+OPTIMIZERS: dict[str, type[OptimizerSpec]] = {
+    kind.model_fields["name"].default: kind for kind in get_args(get_args(Optimizer)[0])
+}
+"""Name -> its class."""
 
 
 class Schedule(Spec):

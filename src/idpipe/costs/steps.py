@@ -53,9 +53,6 @@ LINEAR = 0.3
 BOTTOM = 15.0
 """How many times as long the bottom layer alone takes."""
 
-RATES = {"sgd": 1.0, "adagrad": 3.0, "rmsprop": 50.0, "adam": 50.0, "adamax": 10.0}
-"""How many times as fast as SGD an optimizer is at the same rate."""
-
 OTHER_INIT = 2.0
 """How many times as fast a CNN is from an init of larger weights than `pytorch`."""
 
@@ -69,7 +66,8 @@ def steps_expected(cell: Cell) -> int:
     pace = PACES.get(cell.net.arch)
     if cell.stop_mse == 0 or cell.data.examples == "all":
         return cell.max_steps
-    if pace is None or cell.optimizer.name not in RATES:
+    speed = cell.optimizer.speed
+    if pace is None or speed is None:
         return cell.max_steps
     plateau = pace.plateau * math.pow(cell.net.depth / DEEP, pace.growth)
     if cell.net.activation == "linear":
@@ -77,7 +75,7 @@ def steps_expected(cell: Cell) -> int:
     if isinstance(cell.net, FCN) and cell.net.residual:
         plateau = 0.0
     images = math.pow(len(cell.data.examples), IMAGES_POWER)
-    steps = (plateau + _decay(cell, pace)) * images / _rate(cell)
+    steps = (plateau + _decay(cell, pace)) * images / _rate(cell, speed)
     if cell.train_layers == "bottom":
         steps *= BOTTOM
     looks = math.ceil(
@@ -105,10 +103,10 @@ def _decay(cell: Cell, pace: Pace) -> float:
     return pace.decay * grown
 
 
-def _rate(cell: Cell) -> float:
+def _rate(cell: Cell, speed: float) -> float:
     """How many times as fast as at the paper's rate."""
     optimizer = cell.optimizer
-    rate = optimizer.lr / 0.01 * RATES[optimizer.name]
+    rate = optimizer.lr / 0.01 * speed
     if isinstance(optimizer, SGD):
         rate *= (1 - 0.9) / (1 - optimizer.momentum)
     if cell.loss == "half_sum":

@@ -21,18 +21,6 @@ MEMORY_MB = (16, 128)
 """The same for a byte of the parameters' memory, in MB of parameters, gradients and optimizer
 state: small ones stay in a processor's caches."""
 
-UPDATE_FLOPS = {"sgd": 4, "adagrad": 7, "rmsprop": 8, "adam": 14, "adamax": 10}
-"""Operations on one number of the parameters in one step, a square root or quotient as one."""
-
-STATES = {"sgd": 1, "adagrad": 1, "rmsprop": 2, "adam": 2, "adamax": 2}
-"""Numbers that an optimizer remembers for one number of the parameters."""
-
-UPDATE_PASSES = {"sgd": 5, "adagrad": 11, "rmsprop": 13, "adam": 7, "adamax": 16}
-"""How often one step's update reads or writes memory of the parameters' size."""
-
-OTHERS = "adamax"
-"""The optimizer that those without numbers of their own are taken to cost as much as."""
-
 READ_PASSES, GRADIENT_PASSES = 2, 1
 """The same for the products: weights read forwards and backwards; gradients written."""
 
@@ -109,7 +97,7 @@ def flops(cell: Cell) -> Flops:
     return Flops(
         forward=sum(layer.forward for layer in layers),
         backward=sum(layer.forward * (layer.passes - 1) for layer in layers),
-        update=_of(UPDATE_FLOPS, cell) * cell.replicates * _trained(cell),
+        update=cell.optimizer.update_flops * cell.replicates * _trained(cell),
     )
 
 
@@ -119,15 +107,10 @@ def _trained(cell: Cell) -> int:
     return sum(math.prod(shape) + cell.net.bias * shape[0] for shape in shapes)
 
 
-def _of(table: Mapping[str, int], cell: Cell) -> int:
-    """What a table of optimizers says of the cell's."""
-    return table.get(cell.optimizer.name, table[OTHERS])
-
-
 def numbers_held(cell: Cell) -> int:
     """Numbers of the parameters, their gradients and the optimizer's state, of all replicates."""
-    states = _of(STATES, cell)
-    return cell.replicates * (cell.parameters + (1 + states) * _trained(cell))
+    remembered = (1 + cell.optimizer.states) * _trained(cell)
+    return cell.replicates * (cell.parameters + remembered)
 
 
 def number_bytes(cell: Cell) -> int:
@@ -172,7 +155,8 @@ def amounts(cell: Cell) -> dict[str, float]:
     layers = _layers(cell)
     found["step"], found["layer"] = 1.0, float(len(layers))
     trained = _trained(cell)
-    moved = cell.parameters * READ_PASSES + trained * (GRADIENT_PASSES + _of(UPDATE_PASSES, cell))
+    passes = GRADIENT_PASSES + cell.optimizer.update_passes
+    moved = cell.parameters * READ_PASSES + trained * passes
     for size, share in _shares(4e-6 * numbers_held(cell), MEMORY_MB).items():
         found[kind("byte", size)] = 4.0 * cell.replicates * moved * share
     for layer in layers:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
+from idpipe.cells import OPTIMIZERS
 from idpipe.config import FigureStyle
 from idpipe.figures.grids_cnn import DEPTHS
 from idpipe.figures.ladder import Ladder, ladder, ladders
@@ -29,13 +30,6 @@ INITS = {
     "kaiming_normal": "Kaiming normal",
     "kaiming_uniform": "Kaiming uniform",
     "orthogonal": "Orthogonal",
-}
-OPTIMIZERS = {
-    "sgd": "SGD",
-    "adagrad": "Adagrad",
-    "rmsprop": "RMSprop",
-    "adam": "Adam",
-    "adamax": "Adamax",
 }
 RATES = (
     ("sgd", 0.01),
@@ -68,7 +62,7 @@ def fig32(results: Results, style: FigureStyle) -> Figure:
 
 
 def _rated(optimizer: str, rate: float) -> str:
-    return f"{OPTIMIZERS[optimizer]} {rate:g}"
+    return f"{OPTIMIZERS[optimizer].title} {rate:g}"
 
 
 def _by_group(
