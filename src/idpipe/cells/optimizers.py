@@ -38,11 +38,11 @@ class OptimizerSpec(Spec):
 class SGD(OptimizerSpec):
     """Momentum SGD, the paper's default (Appendix A)."""
 
-    title: ClassVar[str] = "SGD"
-    states: ClassVar[int] = 1
-    update_flops: ClassVar[int] = 4
-    update_passes: ClassVar[int] = 5
-    speed: ClassVar[float | None] = 1.0
+    title = "SGD"
+    states = 1
+    update_flops = 4
+    update_passes = 5
+    speed = 1.0
 
     name: Literal["sgd"] = Field("sgd", description="momentum SGD")
     lr: Rate = Field(0.01, description="base learning rate")
@@ -60,11 +60,11 @@ class SGD(OptimizerSpec):
 class Adagrad(OptimizerSpec):
     """Adagrad at the paper's rate (Appendix I)."""
 
-    title: ClassVar[str] = "Adagrad"
-    states: ClassVar[int] = 1
-    update_flops: ClassVar[int] = 7
-    update_passes: ClassVar[int] = 11
-    speed: ClassVar[float | None] = 3.0
+    title = "Adagrad"
+    states = 1
+    update_flops = 7
+    update_passes = 11
+    speed = 3.0
 
     name: Literal["adagrad"] = Field("adagrad", description="Adagrad")
     lr: Rate = Field(0.001, description="base learning rate")
@@ -74,11 +74,11 @@ class Adagrad(OptimizerSpec):
 class RMSprop(OptimizerSpec):
     """RMSprop at the paper's rate (Appendix I)."""
 
-    title: ClassVar[str] = "RMSprop"
-    states: ClassVar[int] = 2
-    update_flops: ClassVar[int] = 8
-    update_passes: ClassVar[int] = 13
-    speed: ClassVar[float | None] = 50.0
+    title = "RMSprop"
+    states = 2
+    update_flops = 8
+    update_passes = 13
+    speed = 50.0
 
     name: Literal["rmsprop"] = Field("rmsprop", description="RMSprop")
     lr: Rate = Field(0.0001, description="base learning rate")
@@ -90,11 +90,11 @@ class RMSprop(OptimizerSpec):
 class Adam(OptimizerSpec):
     """Adam at the paper's rate (Appendix I)."""
 
-    title: ClassVar[str] = "Adam"
-    states: ClassVar[int] = 2
-    update_flops: ClassVar[int] = 14
-    update_passes: ClassVar[int] = 7
-    speed: ClassVar[float | None] = 50.0
+    title = "Adam"
+    states = 2
+    update_flops = 14
+    update_passes = 7
+    speed = 50.0
 
     name: Literal["adam"] = Field("adam", description="Adam")
     lr: Rate = Field(0.0001, description="base learning rate")
@@ -106,11 +106,11 @@ class Adam(OptimizerSpec):
 class Adamax(OptimizerSpec):
     """Adamax at the paper's rate (Appendix I)."""
 
-    title: ClassVar[str] = "Adamax"
-    states: ClassVar[int] = 2
-    update_flops: ClassVar[int] = 10
-    update_passes: ClassVar[int] = 16
-    speed: ClassVar[float | None] = 10.0
+    title = "Adamax"
+    states = 2
+    update_flops = 10
+    update_passes = 16
+    speed = 10.0
 
     name: Literal["adamax"] = Field("adamax", description="Adamax")
     lr: Rate = Field(0.001, description="base learning rate")
