@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -27,8 +27,6 @@ FOLLOWED = (
     "idpipe.figures",
     "idpipe.theory",
 )
-JUDGING = ("verdicts", "cnn", "fcn", "other", "measures", "run", "samples", "catalogue")
-WRITING = ("scorecard", "texts", "picture")
 REGISTRY = "idpipe.figures.registry"
 """Not followed: what an entry says decides a figure's files and parameters, not its drawing."""
 
@@ -57,28 +55,26 @@ def figure(name: str) -> str:
 
 def scorecard() -> str:
     """12 hex digits of the code that judges and writes, of the claims, and of the house style."""
-    claims, paper = (
-        (PACKAGE / "claims" / name).read_text() for name in ("claims.yaml", "table1.csv")
-    )
-    modules = [("idpipe.claims", name) for name in (*JUDGING, *WRITING)]
-    return _hash(_whole(modules), style(), yaml.safe_load(claims), paper)
+    claims = yaml.safe_load((PACKAGE / "claims/claims.yaml").read_text())
+    paper = (PACKAGE / "claims/table1.csv").read_text()
+    return _hash(_all_of("claims", but=("asked", "evidence")), style(), claims, paper)
 
 
 def evidence() -> str:
     """12 hex digits of the code that measures the table `evidence`."""
-    return _hash(_whole([("idpipe.claims", "evidence")]))
+    return _hash(followed([("idpipe.claims.evidence", "")]))
 
 
 def explorer() -> str:
     """12 hex digits of the code that makes the explorer, and of its page."""
-    folder = PACKAGE / "explorer"
-    modules = [("idpipe.explorer", path.stem) for path in sorted(folder.glob("[!_]*.py"))]
-    page = {path.name: path.read_text() for path in sorted((folder / "page").iterdir())}
-    return _hash(_whole(modules), page)
+    page = {path.name: path.read_text() for path in (PACKAGE / "explorer/page").iterdir()}
+    return _hash(_all_of("explorer"), page)
 
 
-def _whole(modules: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    return followed([(f"{package}.{module}", "") for package, module in modules])
+def _all_of(package: str, but: Sequence[str] = ()) -> dict[str, list[str]]:
+    """The code of every module of a package, and of what they use."""
+    names = [path.stem for path in (PACKAGE / package).glob("[!_]*.py")]
+    return followed([(f"idpipe.{package}.{name}", "") for name in names if name not in but])
 
 
 def _hash(*content: object) -> str:
