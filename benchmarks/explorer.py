@@ -24,12 +24,13 @@ from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.record import record
 from benchmarks.tables import markdown
-from idpipe import formats, store, tables
+from idpipe import formats, store
 from idpipe.cells import Cell
 from idpipe.config import Plan, load, read
 from idpipe.evaluate import VIEWED, viewed
 from idpipe.explorer import page
 from idpipe.explorer.details import VIEWS
+from idpipe.results import Results, cell_rows, tables
 from idpipe.workflow.targets import Targets
 
 REPOSITORY = Path(__file__).parents[1]
@@ -92,7 +93,7 @@ def _write_layers(path: Path, cell: Cell, random: np.random.Generator) -> None:
 def _tables(
     plan: Plan, targets: Targets, random: np.random.Generator
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    cells = pd.concat([tables.cell_rows(targets.layout.cell(cell_id)) for cell_id in plan.cells])
+    cells = pd.concat([cell_rows(targets.layout.cell(cell_id)) for cell_id in plan.cells])
     yield "cells", cells
     keys = cells[["cell_id", "replicate", "size"]]
     probes = pd.DataFrame(
@@ -132,8 +133,10 @@ def measure(settings: Mapping[str, Any], repeats: int, chromium: str = CHROMIUM)
     with tempfile.TemporaryDirectory(prefix="idpipe-explorer-") as folder:
         plan = load({**settings, "results": folder})
         made_up(plan)
+        targets = Targets(plan)
+        results = Results(targets.layout.tables(plan.config.run), targets.selection())
         path, start = Path(folder) / "explorer.html", time.perf_counter()
-        page.write(plan, path)
+        page.write(plan, results, path)
         seconds = time.perf_counter() - start
         # The cell of most pixels.
         largest = max(plan.cells.values(), key=lambda cell: cell.data.size * cell.net.depth)

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from idpipe import tables
+from idpipe import results
 from idpipe.config import load
+from idpipe.store import ANALYSIS_FILES
 from idpipe.workflow import jobs
-from idpipe.workflow.targets import ANALYSIS_FILES, Targets
+from idpipe.workflow.targets import Targets
 
 
 def made(settings: dict, say=print) -> Targets:
@@ -20,11 +21,6 @@ def made(settings: dict, say=print) -> Targets:
 
 def collected(targets: Targets, out: Path, **more: list[str]) -> dict[str, pd.DataFrame]:
     """A run's tables, with layers of some cells more."""
-    tables.collect(
-        {name: [c.cell_id for c in cells] for name, cells in targets.plan.studies.items()},
-        targets.layout.root / "cells",
-        {cell_id: targets.evaluation(cell_id).name for cell_id in targets.plan.cells},
-        out,
-        {name: targets.analysed(name) + more.get(name, []) for name in ANALYSIS_FILES},
-    )
-    return {table.name: pd.read_parquet(out / f"{table.name}.parquet") for table in tables.TABLES}
+    analysed = {name: targets.analysed(name) + more.get(name, []) for name in ANALYSIS_FILES}
+    results.collect(targets.selection(analysed=analysed), out)
+    return {table.name: pd.read_parquet(out / f"{table.name}.parquet") for table in results.TABLES}

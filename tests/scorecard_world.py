@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from idpipe.config import Plan
-from idpipe.figures.results import Results
-from idpipe.tables import EVIDENCE, TABLES
+from idpipe.results import EVIDENCE, TABLES, Results
 
 EMPTY = {table.name: [column.name for column in table.columns] for table in (*TABLES, EVIDENCE)}
 RHO = tuple(i / 10 for i in range(11))

@@ -16,13 +16,12 @@ from runs_in_process import collected, made
 from scipy.stats import binomtest
 from snakemake_runs import CLASSIFIER
 
-from idpipe import tables
 from idpipe.cells import ENDINGS
 from idpipe.claims import evidence
-from idpipe.figures.intervals import interval
-from idpipe.figures.results import Results
 from idpipe.figures.table1 import table, table1_texts
 from idpipe.formats import write_parquet
+from idpipe.nets import initial_weights
+from idpipe.results import Results, interval, tables
 from idpipe.workflow import jobs
 
 PAGE = (Path(__file__).parents[1] / "docs/tables.md").read_text()
@@ -62,13 +61,8 @@ def root(tmp_path_factory) -> Path:
     collected(targets, targets.layout.tables("laptop"), layers=[diverged])
     # The table `evidence`, as if these networks were those of filter sizes.
     cells = [cell.cell_id for cell in studies["cnn_depth"] + studies["hopeless"]]
-    found = evidence.gather(
-        {"cnn_kernel": cells},
-        targets.layout.root / "cells",
-        {cell_id: targets.evaluation(cell_id).name for cell_id in cells},
-        {cell_id: targets.probes(cell_id) for cell_id in cells},
-        "cosine",
-    )
+    selection = targets.selection({"cnn_kernel": cells}, {})
+    found = evidence.gather(selection, initial_weights, "cosine")
     write_parquet(targets.layout.tables("laptop") / "evidence.parquet", found)
     return folder
 

@@ -17,6 +17,8 @@ from idpipe.cells import Cell
 from idpipe.claims.evidence import gather, mixture_correlation, relative_sharpness
 from idpipe.config import ProbeSpec
 from idpipe.images import ProbeSet, probes
+from idpipe.nets import initial_weights
+from idpipe.store import Selection
 from idpipe.workflow import jobs
 
 PROBES = ProbeSpec(rho=(0.0,), n_per_rho=1, sizes=(), out_of_domain=0)
@@ -48,7 +50,7 @@ class World:
         self.probes: dict[str, Path] = {}
         for study, cells in self.cells.items():
             for cell in cells:
-                folder, file = root / cell.cell_id, root / f"{cell.cell_id}.npz"
+                folder, file = root / cell.cell_id, root / cell.cell_id / "probes-0.npz"
                 probes.build(cell.data, PROBES, cell.replicates, digits, digits).save(file)
                 jobs.train(cell, digits, folder, lambda line: None)
                 jobs.evaluate(folder, file, "cosine", folder / "eval-0")
@@ -58,8 +60,8 @@ class World:
         self.ids = {study: [cell.cell_id for cell in cells] for study, cells in self.cells.items()}
 
     def gathered(self, kind: str = "cosine") -> pd.DataFrame:
-        evaluations = dict.fromkeys(self.probes, "eval-0")
-        return gather(self.ids, self.root, evaluations, self.probes, kind)
+        selection = Selection(cells=self.root, studies=self.ids, probes=self.probes)
+        return gather(selection, initial_weights, kind)
 
     def values(self, cell: Cell, quantity: str) -> list[float]:
         rows = self.gathered().query("cell_id == @cell.cell_id and quantity == @quantity")

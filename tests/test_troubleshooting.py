@@ -15,7 +15,7 @@ from idpipe.workflow.session import slurm
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/troubleshooting.md").read_text()
-RULES = (ROOT / "workflow/rules/common.smk").read_text()
+RULES = "".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
 
 OURS = {name for name in dir(errors) if name.endswith("Error")} | {slurm.SlurmError.__name__}
 REFUSING = {"damaged": 1, "_unavailable": 2, "_need": 1, "exit": 0, "stop": 0, "setdefault": 0}
@@ -90,7 +90,7 @@ MESSAGES = sorted(
         if re.search(r"[a-z]{2}", text.replace("data.0", "").removeprefix("idpipe: "))
     }
     | {
-        ("common.smk", flat(re.sub(r"\{.+?\}", FILLED_IN, text).replace(r"\n", " ")))
+        ("rules", flat(re.sub(r"\{.+?\}", FILLED_IN, text).replace(r"\n", " ")))
         for text in re.findall(r'sys\.exit\(f"(.+)"\)', RULES)
         if re.search("[a-z]{3}", re.sub(r"\{.+?\}", "", text))
     }

@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[1]
         (None, "", ""),
         ("cells/nets.py", "from idpipe import config", "never the other way BROKEN"),
         ("config/grid.py", "import numpy", "without numpy, pandas and torch BROKEN"),
-        ("images/pixels.py", "import torch", "know nothing of torch BROKEN"),
+        ("images/pixels.py", "import torch", "knows nothing of torch BROKEN"),
+        ("figures/upper.py", "from idpipe import nets", "knows nothing of torch BROKEN"),
+        ("claims/fcn.py", "from idpipe import workflow", "never the other way BROKEN"),
     ],
 )
 def test_a_wall_that_is_broken_is_named(file, line, broken, tmp_path):

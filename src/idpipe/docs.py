@@ -30,7 +30,7 @@ from idpipe.config import (
     read,
 )
 from idpipe.queries import QUERIES
-from idpipe.tables import CELL_TABLES, EVIDENCE, TABLE1, TABLES, Table
+from idpipe.results import CELL_TABLES, EVIDENCE, TABLE1, TABLES, Table
 from idpipe.workflow import project
 
 SCHEMA_PATH = "workflow/schemas/config.schema.json"
@@ -117,7 +117,7 @@ an old setting trains nothing. Cells lie in `results/cells/<id>/`, with all sett
 
 
 TABLES_INTRODUCTION = """\
-<!-- Generated from src/idpipe/tables.py and queries.py by `python -m idpipe docs`. -->
+<!-- Generated from src/idpipe/results/tables.py and queries.py by `python -m idpipe docs`. -->
 
 # Tables
 
@@ -330,7 +330,7 @@ def _yaml(value: object) -> str:
 
 
 def tables_text() -> str:
-    """The page on the tables, from `idpipe.tables` and `idpipe.queries`."""
+    """The page on the tables, from `idpipe.results.tables` and `idpipe.queries`."""
     run = [_columns(table, f"{table.name}.parquet") for table in (*TABLES, EVIDENCE)]
     table1 = _columns(TABLE1, "figures/table1.csv")
     return "\n".join([TABLES_INTRODUCTION, *run, _cell_tables(), table1, QUERIES])

@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
+
+from pydantic import BaseModel, ConfigDict
 
 from idpipe.cells import Cell, cell_from_json
 from idpipe.errors import StoreError
@@ -26,6 +28,50 @@ TRAINED = ("cell.json", "weights.safetensors", "history.parquet", "status.json")
 """Files of a trained cell, in the order in which they are written."""
 HASHED = ("weights.safetensors", "history.parquet")
 """Those whose SHA-256 `status.json` holds."""
+
+Analysis = Literal["layers", "classifier-trained", "classifier-untrained"]
+"""What is made of a cell's single layers where a figure asks for it."""
+ANALYSIS_FILES: dict[Analysis, tuple[str, ...]] = {
+    "layers": ("layers.parquet", "layers.npz"),
+    "classifier-trained": ("classifier-trained.parquet",),
+    "classifier-untrained": ("classifier-untrained.parquet",),
+}
+"""Files of each analysis in a cell's evaluation, its table first."""
+
+
+class Selection(BaseModel):
+    """Which cells a step of the workflow reads, and where each was evaluated.
+
+    Attributes:
+        cells: folder of all cells.
+        studies: study -> ids of its cells, in grid order.
+        probes: cell id -> the probe file that it was evaluated on.
+        analysed: analysis -> ids of the cells that it was made of.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cells: Path = Path()
+    studies: dict[str, list[str]] = {}
+    probes: dict[str, Path] = {}
+    analysed: dict[Analysis, list[str]] = {}
+
+    @property
+    def ids(self) -> list[str]:
+        """Every cell once, in the studies' order."""
+        return list(dict.fromkeys(cell for members in self.studies.values() for cell in members))
+
+    def cell(self, cell_id: str) -> Path:
+        """Folder of a trained cell."""
+        return self.cells / cell_id
+
+    def evaluation(self, cell_id: str) -> Path:
+        """Folder of its evaluation. Raises KeyError for a cell that was given no probes."""
+        return self.cell(cell_id) / f"eval-{self.probe_hash(cell_id)}"
+
+    def probe_hash(self, cell_id: str) -> str:
+        """Hash of its probe set. Raises KeyError for a cell that was given no probes."""
+        return self.probes[cell_id].stem.removeprefix("probes-")
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from idpipe import evaluate, nets, tables
+from idpipe import evaluate, nets
 from idpipe.cells import Cell
 from idpipe.evaluate import predictions
 from idpipe.images import ProbeSet
+from idpipe.results import tables
 
 pytestmark = pytest.mark.numerical
 

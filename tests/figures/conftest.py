@@ -16,7 +16,9 @@ from matplotlib.text import Text
 from idpipe.config import FigureStyle
 from idpipe.errors import FigureError
 from idpipe.figures.draw import draw, styled
-from idpipe.figures.results import Results
+from idpipe.nets import initial_weights
+from idpipe.results import Results
+from idpipe.store import Selection
 
 KINDS = ("train", "blend", "blend", *("unseen",) * 3, *("out_of_domain",) * 3, *("pattern",) * 6)
 RHO = tuple(i / 10 for i in range(11))
@@ -198,7 +200,8 @@ class Run:
         tables.mkdir(exist_ok=True)
         for name in ("cells", "studies", "metrics", *["layers"] * bool(self.layers)):
             pd.DataFrame(getattr(self, name)).to_parquet(tables / f"{name}.parquet")
-        return Results(tables, self.folder / "cells", self.paths)
+        selection = Selection(cells=self.folder / "cells", probes=self.paths)
+        return Results(tables, selection, initial_weights)
 
     def draw(self, name: str, **style: Any) -> Drawn:
         return Drawn(draw(name, self.results(), FigureStyle(**style)))

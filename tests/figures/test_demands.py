@@ -7,7 +7,7 @@ import pytest
 
 from idpipe import theory
 from idpipe.cells import Cell
-from idpipe.config import load, read
+from idpipe.config import load, picks, read
 from idpipe.errors import FigureError
 from idpipe.figures import demands
 from idpipe.figures.registry import FIGURES
@@ -146,23 +146,23 @@ def test_sizes_beside_the_training_images_are_lacking(sizes, lacking):
     assert all(keys[0].startswith("probes.sizes (") for keys in said.values() if keys)
 
 
-def planned(**net: Any) -> demands.Planned:
+def planned(**net: Any) -> picks.Planned:
     cell = Cell.model_validate({"net": {"arch": "fcn", "depth": 2, "width": 8, **net}})
-    return demands.Planned(cell.cell_id, cell)
+    return picks.Planned(cell.cell_id, cell)
 
 
 def test_choices_are_in_order():
     networks = [planned(depth=depth, width=width) for depth in (4, 1, 2) for width in (8, 16)]
-    assert [n["depth"] for n in demands.along("s", networks)] == [1, 2, 4]
-    assert {n["width"] for n in demands.along("s", networks)} == {16}
-    found = list(demands.split(networks, ("width", "depth")))
+    assert [n["depth"] for n in picks.along("s", networks)] == [1, 2, 4]
+    assert {n["width"] for n in picks.along("s", networks)} == {16}
+    found = list(picks.split(networks, ("width", "depth")))
     assert found == [(8, 4), (16, 4), (8, 1), (16, 1), (8, 2), (16, 2)]
     assert demands.on_one_image("s", networks) == networks
 
 
 def test_the_deepest_network_is_the_papers_where_there_is_one():
-    assert demands.deepest([planned(depth=depth) for depth in (1, 14, 20, 24)])["depth"] == 20
-    assert demands.deepest([planned(depth=depth) for depth in (1, 14)])["depth"] == 14
+    assert picks.deepest([planned(depth=depth) for depth in (1, 14, 20, 24)])["depth"] == 20
+    assert picks.deepest([planned(depth=depth) for depth in (1, 14)])["depth"] == 14
 
 
 def test_an_untrained_network_is_classified_only_where_it_is_shown():
@@ -178,16 +178,16 @@ def test_an_untrained_network_is_classified_only_where_it_is_shown():
 def test_networks_have_the_papers_names():
     nets = [planned(depth=1), planned(depth=4), planned(depth=4, activation="linear")]
     nets.append(planned(arch="cnn", depth=20))
-    assert [demands.code(net) for net in nets] == ["H0", "H3", "LinH3", "C20"]
+    assert [picks.code(net) for net in nets] == ["H0", "H3", "LinH3", "C20"]
     with pytest.raises(FigureError, match="s: H0 has 2 cells") as refused:
-        demands.by_code("s", [planned(depth=1), *nets[1:], planned(depth=1, activation="linear")])
+        picks.by_code("s", [planned(depth=1), *nets[1:], planned(depth=1, activation="linear")])
     assert len(refused.value.cells) == 2
 
 
 def test_theorem2_is_refused_the_inits_without_a_variance():
     def check(init):
         net = {"arch": "cnn", "depth": 1, "bias": False}
-        demands.for_theorem2("theorem2", "cell", Cell.model_validate({"net": net, "init": init}))
+        picks.for_theorem2("theorem2", "cell", Cell.model_validate({"net": net, "init": init}))
 
     with pytest.raises(FigureError, match="independent weights"):
         check("orthogonal")

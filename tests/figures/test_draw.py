@@ -8,7 +8,7 @@ from matplotlib.image import imread
 
 from idpipe.config import FigureStyle
 from idpipe.figures.draw import draw, save, styled, write
-from idpipe.figures.results import Results
+from idpipe.results import Results
 
 STYLE = FigureStyle(dpi=60)
 

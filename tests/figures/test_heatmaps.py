@@ -8,7 +8,6 @@ from matplotlib.collections import QuadMesh
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from idpipe.figures.ladder import ladder
 from idpipe.figures.parts.heatpanel import (
     CORRELATION,
     MSE,
@@ -17,6 +16,7 @@ from idpipe.figures.parts.heatpanel import (
     summarize,
     two_digits,
 )
+from idpipe.results import ladder
 
 SHIFTS = {"constant": 0.0, "identity": 0.3}
 T2, T1 = 4.302653, 12.706205

@@ -8,8 +8,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from idpipe.config import FigureStyle
-from idpipe.figures.ladder import ladder
 from idpipe.figures.layercurves import curves, cut_at
+from idpipe.results import ladder
 
 VIEWED, RESIZED = (0, 1, 3, 4, 6, 13, 11), (0, 3, 6, 13)
 CHANCE = 0.9

@@ -9,7 +9,7 @@ from idpipe.config import FigureStyle
 from idpipe.errors import FigureError
 from idpipe.figures.draw import draw
 from idpipe.figures.registry import FIGURES
-from idpipe.figures.results import Results
+from idpipe.results import Results
 
 
 def test_figures_never_see_torch():

@@ -5,8 +5,8 @@ import re
 
 from idpipe.config import FigureStyle
 from idpipe.figures.draw import draw
-from idpipe.figures.results import Results
 from idpipe.figures.table1 import table, table1_texts
+from idpipe.results import Results
 
 # Table 1 of the paper, number by number; blank where it prints nothing.
 PAPER = """

@@ -21,7 +21,7 @@ from idpipe.explorer.axes import axes, label
 from idpipe.explorer.details import POINTS, thinned
 from idpipe.explorer.images import sprite
 from idpipe.explorer.page import page as html
-from idpipe.figures.intervals import interval
+from idpipe.results import interval
 from idpipe.workflow.targets import Targets
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

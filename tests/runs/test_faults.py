@@ -23,7 +23,7 @@ from idpipe.config import load
 from idpipe.engine.checkpoints import SECONDS
 from idpipe.errors import ShortageError
 from idpipe.figures.draw import draw
-from idpipe.figures.results import Results
+from idpipe.results import Results
 from idpipe.workflow import jobs
 from idpipe.workflow.session.runs import SNAKEMAKE
 from idpipe.workflow.session.worker import ADDRESS
@@ -405,13 +405,7 @@ def test_a_cell_that_diverges_under_every_policy_is_drawn_with_its_mark(tmp_path
         told = json.loads(path.read_text())["replicates"]
         assert [(r["status"], r["restart"]) for r in told] == [("diverged", restarts)] * 2
     targets = Targets(load({**config, "results": str(tmp_path / "results")}))
-    ids = list(targets.plan.cells)
-    shown = Results.of_cells(
-        {"cnn_depth": ids},
-        targets.layout.root / "cells",
-        {cell: targets.evaluation(cell).name for cell in ids},
-        {cell: targets.probes(cell) for cell in ids},
-    )
+    shown = Results.of_cells(targets.selection({"cnn_depth": list(targets.plan.cells)}, {}))
     figure = draw("fig03", shown, targets.config.figures)
     words = [text.get_text() for text in figure.findobj(lambda part: hasattr(part, "get_text"))]
     assert len([word for word in words if "diverged" in word]) >= 2

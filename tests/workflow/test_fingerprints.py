@@ -109,7 +109,7 @@ def test_comments_docstrings_layout_and_the_registry_concern_none(package, befor
 
 def test_what_the_explorer_reads_a_run_with_concerns_it(package):
     before = fingerprints.explorer()
-    path = package / "figures/results.py"
+    path = package / "results/run.py"
     path.write_text(path.read_text().replace("np.float64)", "np.float32)"))
     fingerprints.read.cache_clear()
     assert fingerprints.explorer() != before

@@ -8,10 +8,11 @@ import pytest
 import torch
 from runs_in_process import collected, made
 
-from idpipe import engine, nets, store, tables
+from idpipe import engine, nets, store
 from idpipe.cells import cell_from_json
 from idpipe.errors import StoreError
 from idpipe.images import training_images
+from idpipe.results import tables
 from idpipe.workflow import jobs
 from idpipe.workflow.targets import Targets
 

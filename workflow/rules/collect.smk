@@ -6,7 +6,7 @@ rule collect:
         metrics=[TARGETS.evaluation(cell) / "metrics.parquet" for cell in PLAN.cells],
         status=[TARGETS.layout.cell(cell) / "status.json" for cell in PLAN.cells],
         history=[TARGETS.layout.cell(cell) / "history.parquet" for cell in PLAN.cells],
-        layers=[path for name in ANALYSIS_FILES for path in analysis_tables(name)],
+        layers=params.analysis_tables(TARGETS),
     output:
         cells=ensure(TABLES / "cells.parquet", non_empty=True),
         studies=ensure(TABLES / "studies.parquet", non_empty=True),
@@ -20,15 +20,7 @@ rule collect:
         runtime=lambda wildcards, attempt: attempt * 20,
         mem_mb=1500,
     params:
-        members=canonical_json(
-            {
-                "studies": {
-                    name: [cell.cell_id for cell in cells] for name, cells in PLAN.studies.items()
-                },
-                "evaluations": {cell: TARGETS.evaluation(cell).name for cell in PLAN.cells},
-                "analysed": {name: TARGETS.analysed(name) for name in ANALYSIS_FILES},
-            }
-        ),
+        members=params.tables(TARGETS),
     message:
         "gathering the tables of {PLAN.config.run}"
     script:

@@ -37,7 +37,7 @@ rule probes:
         runtime=lambda wildcards, attempt: attempt * 20,
         mem_mb=1500,
     params:
-        target=lambda wildcards: probe_params(wildcards.probes),
+        target=lambda wildcards: params.probes(TARGETS, wildcards.probes),
     message:
         "drawing probe set {wildcards.probes} of {wildcards.source}"
     script:

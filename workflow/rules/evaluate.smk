@@ -13,8 +13,10 @@ rule evaluate:
         RESULTS / "logs/evaluate/{cell}-{probes}.log",
     threads: JOB_THREADS
     resources:
-        runtime=lambda wildcards, attempt: attempt * evaluation_minutes(wildcards.cell),
-        mem_mb=lambda wildcards: 1500 + evaluation_mb(wildcards.cell),
+        runtime=lambda wildcards, attempt: (
+            attempt * resources.evaluation_minutes(TARGETS, PRICES, wildcards.cell)
+        ),
+        mem_mb=lambda wildcards: 1500 + resources.evaluation_mb(TARGETS, wildcards.cell),
     params:
         correlation=PLAN.config.probes.correlation,
     message:
@@ -36,8 +38,10 @@ rule layers:
         RESULTS / "logs/layers/{cell}-{probes}.log",
     threads: JOB_THREADS
     resources:
-        runtime=lambda wildcards, attempt: attempt * evaluation_minutes(wildcards.cell),
-        mem_mb=lambda wildcards: 1500 + evaluation_mb(wildcards.cell),
+        runtime=lambda wildcards, attempt: (
+            attempt * resources.evaluation_minutes(TARGETS, PRICES, wildcards.cell)
+        ),
+        mem_mb=lambda wildcards: 1500 + resources.evaluation_mb(TARGETS, wildcards.cell),
     message:
         "looking at the layers of {wildcards.cell}"
     script:
@@ -49,8 +53,8 @@ rule classifier:
         spec=RESULTS / "cells/{cell}/cell.json",
         weights=RESULTS / "cells/{cell}/weights.safetensors",
         status=RESULTS / "cells/{cell}/status.json",
-        train=lambda wildcards: ancient(source_folder(wildcards.cell) / "train.npz"),
-        test=lambda wildcards: ancient(source_folder(wildcards.cell) / "test.npz"),
+        train=lambda wildcards: ancient(params.source_folder(TARGETS, wildcards.cell) / "train.npz"),
+        test=lambda wildcards: ancient(params.source_folder(TARGETS, wildcards.cell) / "test.npz"),
     output:
         # The evaluation's hash covers how many images of each class.
         ensure(RESULTS / "cells/{cell}/eval-{probes}/classifier-{state}.parquet", non_empty=True),
@@ -59,8 +63,10 @@ rule classifier:
     priority: lambda wildcards: PLAN.cells[wildcards.cell].work
     threads: JOB_THREADS
     resources:
-        runtime=lambda wildcards, attempt: attempt * classifier_minutes(wildcards.cell),
-        mem_mb=lambda wildcards: 3000 + evaluation_mb(wildcards.cell),
+        runtime=lambda wildcards, attempt: (
+            attempt * resources.classifier_minutes(TARGETS, PRICES, wildcards.cell)
+        ),
+        mem_mb=lambda wildcards: 3000 + resources.evaluation_mb(TARGETS, wildcards.cell),
     params:
         probes=PLAN.config.probes.model_dump_json(),
     message:

@@ -4,8 +4,8 @@
 rule explorer:
     input:
         [TABLES / f"{table}.parquet" for table in ["cells", "metrics", "history", "layers"]],
-        explorer_inputs,
-        lambda wildcards: ancient(list(dict.fromkeys(map(TARGETS.probes, PLAN.cells)))),
+        lambda wildcards: params.explorer_inputs(TARGETS),
+        lambda wildcards: ancient(params.probe_files(TARGETS, PLAN.cells)),
     output:
         ensure(RESULTS / PLAN.config.run / "explorer.html", non_empty=True),
     log:
@@ -15,7 +15,7 @@ rule explorer:
         runtime=lambda wildcards, attempt: attempt * 30,
         mem_mb=3000,
     params:
-        explorer=explorer_params,
+        explorer=lambda wildcards: params.explorer(TARGETS),
     message:
         "putting {PLAN.config.run} on one page"
     script:

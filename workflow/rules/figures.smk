@@ -1,5 +1,38 @@
 """Figures: each drawn from what its studies' cells came to; no other cell is trained for it."""
 
+from functools import cache
+from pathlib import Path
+
+from idpipe.figures.paper import category, subcategory
+
+
+def reported(paths, name):
+    """A figure's files; its PNG goes into the report."""
+    figure = FIGURES[name]
+    how = {
+        "caption": "../report/figure.rst",
+        "category": category(figure.section),
+        "subcategory": subcategory(figure.section),
+        # One label: the report takes a second with two values for a switch between files.
+        "labels": {"figure": f"{name}: {figure.title}"},
+    }
+    return [report(str(path), **how) if path.suffix == ".png" else str(path) for path in paths]
+
+
+@cache
+def paper_plan():
+    """The plan of config/paper.yaml, whatever config.yaml was changed to."""
+    return load(read([Path(workflow.basedir) / "workflow/report/paper.yaml"]))
+
+
+def caption(name):
+    """A figure's caption; workflow/report/figure.rst asks for it where a report is made."""
+    from idpipe.figures import captions
+
+    stale = any(job.rule.name == name for job in workflow.dag.needrun_jobs())
+    return captions.caption(name, PLAN, paper_plan(), stale)
+
+
 FIGURE_FILES = {name: reported(TARGETS.figure_files(name), name) for name in FIGURES}
 
 for name in FIGURES:
@@ -8,11 +41,9 @@ for name in FIGURES:
         name:
             name
         input:
-            figure_inputs(name),
+            refusal([name]) or params.figure_inputs(TARGETS, name),
             # The probe files too, but a newer date of theirs changes nothing.
-            ancient(
-                list(dict.fromkeys(TARGETS.probes(cell) for cell in TARGETS.figure_cells(name)))
-            ),
+            ancient(params.probe_files(TARGETS, TARGETS.figure_cells(name))),
         output:
             FIGURE_FILES[name],
         log:
@@ -23,7 +54,7 @@ for name in FIGURES:
             mem_mb=1500,
         params:
             # Asked of the figures alone that are drawn, and not by jobs that parse this file again.
-            figure=lambda wildcards, name=name: figure_params(name),
+            figure=lambda wildcards, name=name: params.figure(TARGETS, name),
         message:
             f"drawing {name}: {FIGURES[name].title}"
         script:

@@ -3,14 +3,8 @@
 
 rule evidence:
     input:
-        evidence_inputs,
-        lambda wildcards: ancient(
-            list(
-                dict.fromkeys(
-                    TARGETS.probes(cell) for cells in evidence_cells().values() for cell in cells
-                )
-            )
-        ),
+        lambda wildcards: params.evidence_inputs(TARGETS),
+        lambda wildcards: ancient(params.evidence_probes(TARGETS)),
     output:
         ensure(TABLES / "evidence.parquet", non_empty=True),
     log:
@@ -20,7 +14,7 @@ rule evidence:
         runtime=lambda wildcards, attempt: attempt * 20,
         mem_mb=1500,
     params:
-        asked=evidence_params,
+        asked=lambda wildcards: params.evidence(TARGETS),
     message:
         "measuring what only the claims need"
     script:
@@ -54,7 +48,7 @@ rule scorecard:
         runtime=lambda wildcards, attempt: attempt * 20,
         mem_mb=3000,
     params:
-        scorecard=scorecard_params,
+        scorecard=lambda wildcards: params.scorecard(TARGETS),
     message:
         "judging the paper's claims by {PLAN.config.run}"
     script:

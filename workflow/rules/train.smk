@@ -3,9 +3,7 @@
 
 rule train:
     input:
-        lambda wildcards: ancient(
-            RESULTS / "data" / source_key(PLAN.cells[wildcards.cell].data) / "train.npz"
-        ),
+        lambda wildcards: ancient(params.source_folder(TARGETS, wildcards.cell) / "train.npz"),
     output:
         # The cell's path holds the hash of its spec: the path is the whole dependency.
         spec=ensure(RESULTS / "cells/{cell}/cell.json", non_empty=True),
@@ -18,7 +16,9 @@ rule train:
     priority: lambda wildcards: PLAN.cells[wildcards.cell].work
     threads: JOB_THREADS
     resources:
-        runtime=lambda wildcards, attempt: attempt * training_minutes(wildcards.cell),
+        runtime=lambda wildcards, attempt: (
+            attempt * costs.training_minutes(PLAN.cells[wildcards.cell], PRICES)
+        ),
         mem_mb=lambda wildcards, attempt: attempt * costs.memory_mib(PLAN.cells[wildcards.cell]),
         vram_mb=lambda wildcards, attempt: attempt * costs.vram_mib(PLAN.cells[wildcards.cell]),
     params:

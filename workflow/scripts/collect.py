@@ -7,15 +7,11 @@ hand_over()
 import json
 from pathlib import Path
 
-from idpipe import tables
+from idpipe.results import collect
+from idpipe.store import Selection
 from idpipe.workflow.session.logs import job
 
 with job("collect", snakemake.log[0]):
     members = json.loads(snakemake.params.members)
-    tables.collect(
-        members["studies"],
-        Path(snakemake.input.status[0]).parents[1],
-        members["evaluations"],
-        Path(snakemake.output.cells).parent,
-        members["analysed"],
-    )
+    selection = Selection.model_validate(members["selection"])
+    collect(selection, Path(snakemake.output.cells).parent)

@@ -9,15 +9,12 @@ from pathlib import Path
 
 from idpipe.claims.evidence import gather
 from idpipe.formats import write_parquet
+from idpipe.nets import initial_weights
+from idpipe.store import Selection
 from idpipe.workflow.session.logs import job
 
 with job("evidence", snakemake.log[0]):
     asked = json.loads(snakemake.params.asked)
-    table = gather(
-        asked["studies"],
-        Path(asked["cells"]),
-        asked["evaluations"],
-        {cell: Path(path) for cell, path in asked["probes"].items()},
-        asked["correlation"],
-    )
+    selection = Selection.model_validate(asked["selection"])
+    table = gather(selection, initial_weights, asked["correlation"])
     write_parquet(Path(snakemake.output[0]), table)

@@ -8,8 +8,11 @@ from pathlib import Path
 
 from idpipe.config import load, read
 from idpipe.explorer import page
+from idpipe.results import Results
 from idpipe.workflow.session.logs import job
+from idpipe.workflow.targets import Targets
 
 with job("explorer", snakemake.log[0]):
     plan = load(read([], snakemake_config=snakemake.config))
-    page.write(plan, Path(snakemake.output[0]))
+    results = Results(Path(snakemake.input[0]).parent, Targets(plan).selection())
+    page.write(plan, results, Path(snakemake.output[0]))

@@ -139,7 +139,7 @@ class Cell(Spec):
 
     @property
     def columns(self) -> dict[str, Any]:
-        """Its settings as columns of the table `cells` (`idpipe.tables`)."""
+        """Its settings as columns of the table `cells` (`idpipe.results.tables`)."""
         examples = self.data.examples
         named = "all" if examples == "all" else " ".join(f"{e.label}/{e.index}" for e in examples)
         return {

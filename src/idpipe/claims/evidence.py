@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,9 @@ from jaxtyping import Float
 
 from idpipe import formats
 from idpipe.claims.asked import CELLS_OF
-from idpipe.figures.results import Results
-from idpipe.figures.theorem1 import fit_of
-from idpipe.figures.theorem2_points import point_of
 from idpipe.images import ProbeSet, correlation
-from idpipe.tables import EVIDENCE
+from idpipe.results import EVIDENCE, Initial, Results, fit_of, point_of
+from idpipe.store import Selection
 
 UPPER = 10
 """Layers of the upper part of the 20-layer CNN (Fig. 24)."""
@@ -26,31 +24,23 @@ Named = Float[np.ndarray, "n c h w"]
 Tested = Float[np.ndarray, "m c h w"]
 
 
-def gather(
-    studies: Mapping[str, Sequence[str]],
-    cells: Path,
-    evaluations: Mapping[str, str],
-    probes: Mapping[str, Path],
-    kind: str,
-) -> pd.DataFrame:
+def gather(selection: Selection, initial: Initial, kind: str) -> pd.DataFrame:
     """The table `evidence`.
 
     Args:
-        studies: study of `CELLS_OF` -> ids of its cells that are asked for.
-        cells: folder of all cells.
-        evaluations: cell id -> name of its evaluation folder.
-        probes: cell id -> path of its probe file.
+        selection: studies of `CELLS_OF`, and their cells that are asked for.
+        initial: draws what a network started from.
         kind: what correlation means (`idpipe.images.metrics`).
 
     Raises:
         StoreError: a cell or its evaluation is missing or damaged.
     """
-    results = Results.of_cells(studies, cells, evaluations, probes)
+    results = Results.of_cells(selection, initial)
     records = []
-    for study in studies:
+    for study in selection.studies:
         take = TAKEN[CELLS_OF[study].what]
         for cell_id, rows in results.study(study).groupby("cell_id", sort=False):
-            folder = cells / str(cell_id) / evaluations[str(cell_id)]
+            folder = selection.evaluation(str(cell_id))
             found = take(results, str(cell_id), rows, folder, kind)
             records += [(cell_id, *record) for record in found]
     frame = pd.DataFrame(records, columns=[column.name for column in EVIDENCE.columns])
@@ -96,7 +86,7 @@ def _mixture(
 def _upper(
     results: Results, cell_id: str, replicates: pd.DataFrame, folder: Path, kind: str
 ) -> Rows:
-    probe_set = ProbeSet.load(results.probes[cell_id])
+    probe_set = ProbeSet.load(results.selection.probes[cell_id])
     with formats.arrays(folder / "layers.npz") as arrays:
         outputs = np.asarray(arrays[f"upper{UPPER}_output"], np.float64)
     for replicate in replicates["replicate"]:
@@ -154,7 +144,7 @@ def _predicted(
 ) -> tuple[ProbeSet, Float[np.ndarray, "e n c h w"]]:
     with formats.arrays(folder / "predictions.npz") as arrays:
         outputs = np.asarray(arrays["named"], np.float64)
-    return ProbeSet.load(results.probes[cell_id]), outputs
+    return ProbeSet.load(results.selection.probes[cell_id]), outputs
 
 
 def _own(sets: Float[np.ndarray, "t n c h w"], replicate: int) -> Named:

@@ -13,8 +13,7 @@ import pandas as pd
 from idpipe.cells import LIVE, LOST, SOURCES
 from idpipe.claims.samples import Sample, Untestable
 from idpipe.errors import FigureError
-from idpipe.figures.ladder import Rung, networks
-from idpipe.figures.results import Results
+from idpipe.results import Results, Rung, networks
 
 FITS = 0.01
 """Largest train MSE of a replicate that counts (standardized², where pixels have variance 1)."""

@@ -10,7 +10,7 @@ from idpipe.claims.catalogue import claims
 from idpipe.claims.verdicts import Judgement, judge
 from idpipe.config import FigureStyle
 from idpipe.figures.draw import PICTURES, save, styled
-from idpipe.figures.results import Results
+from idpipe.results import Results
 from idpipe.store import replacing
 
 

@@ -11,8 +11,7 @@ from idpipe.claims.catalogue import Claim, Part, claims
 from idpipe.claims.measures import Measure
 from idpipe.claims.run import Net, Run
 from idpipe.claims.samples import Sample, Untestable
-from idpipe.figures.intervals import interval
-from idpipe.figures.results import Results
+from idpipe.results import Results, interval
 
 MEASURES: Mapping[str, Measure] = {**cnn.MEASURES, **fcn.MEASURES, **other.MEASURES}
 

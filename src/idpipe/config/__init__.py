@@ -13,26 +13,49 @@ from idpipe.config.model import (
     probe_hash,
     source_key,
 )
+from idpipe.config.picks import (
+    DEEPEST,
+    N,
+    Network,
+    Planned,
+    along,
+    by_code,
+    code,
+    deepest,
+    for_theorem1,
+    for_theorem2,
+    split,
+)
 from idpipe.config.plan import Plan, load
 from idpipe.config.settings import read, read_file
 from idpipe.config.studies import Locator, Study
 
 __all__ = [
+    "DEEPEST",
     "TAGS",
     "WHOLE",
     "Config",
     "DataConfig",
     "FigureStyle",
     "Locator",
+    "N",
+    "Network",
     "PatternName",
     "Plan",
+    "Planned",
     "ProbeSpec",
     "Study",
     "allowed",
+    "along",
     "annotation_of",
     "axis_keys",
+    "by_code",
+    "code",
+    "deepest",
     "folder_counts",
     "folder_digest",
+    "for_theorem1",
+    "for_theorem2",
     "grid_points",
     "image_files",
     "key_paths",
@@ -46,5 +69,6 @@ __all__ = [
     "read",
     "read_file",
     "source_key",
+    "split",
     "value_at",
 ]

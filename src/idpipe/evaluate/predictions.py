@@ -69,7 +69,7 @@ def predict(
 def measure(
     cell: Cell, probes: ProbeSet, predictions: dict[str, Float32[np.ndarray, ...]], kind: str
 ) -> pd.DataFrame:
-    """The metrics table of one cell (`idpipe.tables.METRICS`).
+    """The metrics table of one cell (`idpipe.results.METRICS`).
 
     One row per replicate, probe and reference. The reference `identity` is the probe itself;
     `constant` is the training image, and is left out where a cell has several (Appendix L: the

@@ -9,11 +9,9 @@ import numpy as np
 import pandas as pd
 
 from idpipe import store
-from idpipe.config import Plan
 from idpipe.explorer.images import sprite
 from idpipe.explorer.index import short
-from idpipe.figures.results import Results
-from idpipe.workflow.targets import Targets
+from idpipe.results import Results
 
 POINTS = 100
 """Points of a training curve, spread evenly over the logarithm of the step."""
@@ -30,31 +28,25 @@ class Details:
     """What the page holds of each cell, made when asked for.
 
     Attributes:
-        targets: the run's files.
-        results: its tables and its cells' images.
+        results: the run's tables and its cells' images.
+        replicate: the one whose layers are shown.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self.targets = Targets(plan)
-        layout = self.targets.layout
-        self.results = Results(
-            tables=layout.tables(plan.config.run),
-            cells=layout.root / "cells",
-            probes={cell_id: self.targets.probes(cell_id) for cell_id in plan.cells},
-        )
+    def __init__(self, results: Results, replicate: int) -> None:
+        self.results, self.replicate = results, replicate
         self._history = dict(list(self.results.table("history").groupby("cell_id")))
         self._layers = dict(list(self.results.table("layers").groupby("cell_id")))
 
     def cell(self, cell_id: str) -> dict[str, Any]:
         """One cell, as plain JSON."""
-        folder = self.targets.layout.cell(cell_id)
+        folder = self.results.selection.cell(cell_id)
         told = store.read_json(folder / "status.json")
         cell = self.results.cell(cell_id)
         count = cell.replicates
         outputs = [self.results.outputs(cell_id, replicate) for replicate in range(count)]
         return {
             "folder": folder.as_posix(),
-            "evaluation": self.targets.evaluation(cell_id).name,
+            "evaluation": self.results.selection.evaluation(cell_id).name,
             "settings": dict(flat(cell.model_dump(mode="json"))),
             "seconds": short(told["seconds"]),
             "device": told["device"],
@@ -63,14 +55,15 @@ class Details:
                 for one in told["replicates"]
             ],
             "curves": curves(self._history.get(cell_id), told["replicates"]),
-            "probes": self.targets.probe_hashes[cell_id],
+            "probes": self.results.selection.probe_hash(cell_id),
             "predictions": [sprite(images[None]) for images in outputs],
             **self._layer_details(cell_id),
         }
 
     def inputs(self, probe_hash: str) -> dict[str, Any]:
         """The named probes of a set: one row of images, or with `data.vary` one per replicate."""
-        cell_id = next(c for c, known in self.targets.probe_hashes.items() if known == probe_hash)
+        selection = self.results.selection
+        cell_id = next(c for c in selection.ids if selection.probe_hash(c) == probe_hash)
         cell = self.results.cell(cell_id)
         sets = cell.replicates if cell.data.vary else 1
         found = [self.results.inputs(cell_id, replicate) for replicate in range(sets)]
@@ -85,7 +78,8 @@ class Details:
         found: dict[str, Any] = {}
         if (rows := self._layers.get(cell_id)) is not None:
             found["layers"] = layer_curves(rows)
-        if cell_id in self.targets.analysed("layers") and self._viewable(cell_id):
+        viewed = self.results.selection.analysed.get("layers", [])
+        if cell_id in viewed and self._viewable(cell_id):
             found["views"] = self._views(cell_id)
         return found
 
@@ -95,10 +89,9 @@ class Details:
 
     def _views(self, cell_id: str) -> dict[str, Any]:
         """One replicate's views of every hidden layer, a row per layer, a column per probe."""
-        replicate = self.targets.config.figures.replicate
-        arrays = {name: self.results.views(cell_id, replicate, name) for name in VIEWS}
+        arrays = {name: self.results.views(cell_id, self.replicate, name) for name in VIEWS}
         return {
-            "replicate": replicate,
+            "replicate": self.replicate,
             "probes": self.results.viewed(cell_id),
             "of": [
                 {"key": name, "label": VIEWS[name], **sprite(views[..., None])}

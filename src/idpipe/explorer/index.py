@@ -15,8 +15,7 @@ from scipy.special import stdtrit  # type: ignore[import-untyped]
 from idpipe.cells import LIVE
 from idpipe.config import FigureStyle, Plan
 from idpipe.explorer.axes import axes
-from idpipe.figures.results import Results
-from idpipe.tables import KINDS, REFERENCES
+from idpipe.results import KINDS, REFERENCES, Results
 
 MEASURES = ("correlation", "mse")
 ALL_RHO = "correlated"

@@ -16,25 +16,26 @@ from idpipe import store
 from idpipe.config import Plan
 from idpipe.explorer.details import Details
 from idpipe.explorer.index import index
+from idpipe.results import Results
 
 FOLDER = Path(__file__).parent
 PROGRAM = ("link.js", "charts.js", "map.js", "cell.js", "main.js")
 """Parts of the program, in one scope, in this order."""
 
 
-def write(plan: Plan, path: Path) -> None:
+def write(plan: Plan, results: Results, path: Path) -> None:
     """Write the page of a run that is finished.
 
     Raises FigureError or StoreError where the run lacks a table, or a cell one of its files.
     """
-    details = Details(plan)
+    details = Details(results, plan.config.figures.replicate)
     store.write_bytes(path, page(plan.config.run, blocks(plan, details)).encode())
 
 
 def blocks(plan: Plan, details: Details) -> Iterator[tuple[str, Any]]:
     """Name and JSON of every block of data; the page reads a cell's when the cell is chosen."""
     yield "index", index(plan, details.results)
-    for probe_hash in dict.fromkeys(details.targets.probe_hashes.values()):
+    for probe_hash in dict.fromkeys(map(details.results.selection.probe_hash, plan.cells)):
         yield f"probes-{probe_hash}", details.inputs(probe_hash)
     for number, cell_id in enumerate(plan.cells):
         yield f"cell-{number}", details.cell(cell_id)

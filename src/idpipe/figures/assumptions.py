@@ -15,12 +15,10 @@ from matplotlib.patches import Rectangle
 
 from idpipe.cells import Cell
 from idpipe.config import FigureStyle
-from idpipe.figures.intervals import interval, per_replicate
-from idpipe.figures.ladder import Ladder, Rung, networks, setting
 from idpipe.figures.parts import layout
 from idpipe.figures.parts.heatpanel import CORRELATION, Reference, Scale, readable_on
 from idpipe.figures.parts.smallprint import basis, spread
-from idpipe.figures.results import Results
+from idpipe.results import Ladder, Results, Rung, interval, networks, per_replicate, setting
 
 STUDY = "assumptions"
 CONSTANT = 0.9

@@ -9,42 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from idpipe.cells import Cell
+from idpipe.config import N, Planned, along, by_code, split
 from idpipe.errors import FigureError
 
-
-@runtime_checkable
-class Network(Protocol):
-    """A network of a study, trained or only planned."""
-
-    @property
-    def cell_id(self) -> str:
-        """Its cell."""
-
-    def __getitem__(self, column: str) -> Any:
-        """One of its settings, a column of the table `cells`."""
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A cell before it is trained."""
-
-    cell_id: str
-    cell: Cell
-
-    def __getitem__(self, column: str) -> Any:
-        """One of its settings, a column of the table `cells`."""
-        return self._columns[column]
-
-    @cached_property
-    def _columns(self) -> dict[str, Any]:
-        return self.cell.columns
-
-
-N = TypeVar("N", bound=Network)
 Choice = Callable[[str, Sequence[Planned]], object]
 """What a figure takes of a study, by its name and its networks. Raises FigureError where it has no
 place for them."""
@@ -56,65 +25,6 @@ class Shown:
 
     study: str
     choices: tuple[Choice, ...] = ()
-
-
-def along(study: str, networks: Sequence[N], axis: str = "depth") -> list[N]:
-    """One network per value of `axis`, rising; of several widths the largest.
-
-    Raises FigureError where a value has more than one.
-    """
-    if axis != "width":
-        widest = max(network["width"] for network in networks)
-        networks = [network for network in networks if network["width"] == widest]
-    found = _single(study, networks, lambda network: network[axis], f"{axis} ")
-    return [network for _, network in sorted(found.items(), key=lambda item: item[0])]
-
-
-DEEPEST = 20
-"""The paper's CNN that learns the constant map."""
-
-
-def deepest(networks: Sequence[N]) -> N:
-    """The paper's 20-layer CNN, or else the deepest of networks with rising depths."""
-    same = [network for network in networks if network["depth"] == DEEPEST]
-    return same[0] if same else networks[-1]
-
-
-def by_code(study: str, networks: Sequence[N]) -> dict[str, N]:
-    """The paper's name of each network -> the network. Raises FigureError where two share it."""
-    return _single(study, networks, code, "")
-
-
-def code(network: Network) -> str:
-    """The paper's name for a network: `H9`, `LinH1`, `C20`; one layer has no activation."""
-    if network["arch"] == "cnn":
-        return f"C{network['depth']}"
-    linear = network["activation"] == "linear" and network["depth"] > 1
-    return f"{'Lin' if linear else ''}H{network['depth'] - 1}"
-
-
-def _single(study: str, networks: Sequence[N], key: Callable[[N], Any], what: str) -> dict[Any, N]:
-    """Value of `key` -> the network that has it. Raises FigureError where several have."""
-    found: dict[Any, list[N]] = {}
-    for network in networks:
-        found.setdefault(key(network), []).append(network)
-    for value, alike in found.items():
-        if len(alike) > 1:
-            ids = tuple(network.cell_id for network in alike)
-            raise FigureError(
-                f"studies.{study}: {what}{value} has {len(ids)} cells ({', '.join(ids)}); the "
-                "figure shows one of each. Give the other axis a study of its own",
-                ids,
-            )
-    return {value: alike[0] for value, alike in found.items()}
-
-
-def split(networks: Sequence[N], by: Sequence[str]) -> dict[tuple[Any, ...], list[N]]:
-    """Values of the columns `by` -> the networks that have them, in grid order."""
-    found: dict[tuple[Any, ...], list[N]] = {}
-    for network in networks:
-        found.setdefault(tuple(network[column] for column in by), []).append(network)
-    return found
 
 
 def over(axis: str = "depth", *by: str) -> Choice:
@@ -180,30 +90,6 @@ def of_image(study: str, networks: Sequence[N], number: int) -> list[N]:
             f"networks trained on number {number + 1}"
         )
     return groups[number]
-
-
-def for_theorem1(study: str, cell_id: str, cell: Cell) -> None:
-    """Raise FigureError where Theorem 1 does not speak of the cell."""
-    _check_layer(study, cell_id, cell, "fcn")
-    if cell.data.examples == "all" or len(cell.data.examples) != 1:
-        raise FigureError(f"studies.{study}: {cell_id} must train on one image")
-
-
-def for_theorem2(study: str, cell_id: str, cell: Cell) -> None:
-    """Raise FigureError where Theorem 2 does not speak of the cell."""
-    _check_layer(study, cell_id, cell, "cnn")
-    if cell.data.examples == "all" or len(cell.data.examples) != 1 or cell.data.vary:
-        raise FigureError(f"studies.{study}: {cell_id} must train on one image, with vary: false")
-    if cell.init == "orthogonal":
-        raise FigureError(f"studies.{study}: {cell_id}: Theorem 2 needs independent weights")
-
-
-def _check_layer(study: str, cell_id: str, cell: Cell, arch: str) -> None:
-    if cell.net.arch != arch or cell.net.depth != 1 or cell.net.bias:
-        raise FigureError(
-            f"studies.{study}: {cell_id} is no one-layer {arch.upper()} without biases; its net "
-            f"must be {{arch: {arch}, depth: 1, bias: false}}"
-        )
 
 
 def each(check: Callable[[str, str, Cell], None]) -> Choice:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from idpipe.cells import Cell
-from idpipe.config import Plan, ProbeSpec
-from idpipe.figures.demands import Planned, taken
+from idpipe.config import Plan, Planned, ProbeSpec
+from idpipe.figures.demands import taken
 from idpipe.figures.registry import Figure
 
 APART = ("replicates", "stop_mse")

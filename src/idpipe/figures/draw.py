@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from idpipe.config import FigureStyle
 from idpipe.errors import FigureError
 from idpipe.figures.registry import FIGURES
-from idpipe.figures.results import Results
+from idpipe.results import Results
 from idpipe.store import replacing
 
 # Metadata per format: no dates, so that the same numbers give the same bytes.

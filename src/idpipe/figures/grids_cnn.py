@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
-from idpipe.figures.ladder import ladder, ladders
 from idpipe.figures.parts.grids import (
     Panel,
     Sheet,
@@ -17,7 +16,7 @@ from idpipe.figures.parts.grids import (
     prediction_figure,
     rows_by,
 )
-from idpipe.figures.results import Results
+from idpipe.results import Results, ladder, ladders
 
 DEPTHS = (1, 3, *range(5, 18), 19, 20, 24)
 KERNELS = (5, 7, 9, 13, 17, 25, 29, 57)

@@ -10,12 +10,10 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 
 from idpipe.cells import SOURCES
-from idpipe.config import FigureStyle
-from idpipe.figures import ladder
-from idpipe.figures.demands import by_code, of_image, of_images
-from idpipe.figures.ladder import Rung, networks
+from idpipe.config import FigureStyle, by_code
+from idpipe.figures.demands import of_image, of_images
 from idpipe.figures.parts.grids import Panel, Sheet, Shown, absent, class_name, prediction_figure
-from idpipe.figures.results import Results
+from idpipe.results import Results, Rung, networks, setting
 
 RELU = [f"H{hidden}" for hidden in (0, 1, 3, 5, 7, 9)]
 LINEAR = [f"LinH{hidden}" for hidden in (1, 3, 5, 7, 9)]
@@ -116,7 +114,7 @@ def _by_kind(
 
 
 def _setting(shown: Sequence[Shown]) -> str:
-    return ladder.setting([row.rung for row in shown], ("depth",))
+    return setting([row.rung for row in shown], ("depth",))
 
 
 def _all_images(rung: Rung) -> str:

@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
 from idpipe.figures.demands import with_hidden
-from idpipe.figures.ladder import ladder, ladders
 from idpipe.figures.parts.grids import (
     Panel,
     Sheet,
@@ -16,7 +15,7 @@ from idpipe.figures.parts.grids import (
     prediction_figure,
     rows_by,
 )
-from idpipe.figures.results import Results
+from idpipe.results import Results, ladder, ladders
 
 TRAINED = {"bottom": "Bottom layer trained", "all": "Both layers trained"}
 

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from idpipe.cells import OPTIMIZERS
 from idpipe.config import FigureStyle
 from idpipe.figures.grids_cnn import DEPTHS
-from idpipe.figures.ladder import Ladder, ladder, ladders
 from idpipe.figures.parts.grids import (
     Panel,
     Sheet,
@@ -19,7 +18,7 @@ from idpipe.figures.parts.grids import (
     prediction_figure,
     rows_by,
 )
-from idpipe.figures.results import Results
+from idpipe.results import Ladder, Results, ladder, ladders
 
 RUNS = 3
 """Replicates of Fig. 36: the main text's and the paper's two extra runs."""

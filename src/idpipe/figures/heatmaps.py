@@ -11,7 +11,6 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
-from idpipe.figures.ladder import Ladder, Rung, ladder, ladders
 from idpipe.figures.parts import layout
 from idpipe.figures.parts.heatpanel import (
     CORRELATION,
@@ -24,7 +23,7 @@ from idpipe.figures.parts.heatpanel import (
     summarize,
 )
 from idpipe.figures.parts.smallprint import basis, exceptions, spread
-from idpipe.figures.results import Results
+from idpipe.results import Ladder, Results, Rung, ladder, ladders
 
 REFERENCES: tuple[Reference, ...] = ("constant", "identity")
 LABELS, MARGIN, GAP = 0.66, 0.06, 0.08

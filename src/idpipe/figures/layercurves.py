@@ -14,15 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from idpipe.cells import LIVE
-from idpipe.config import FigureStyle
+from idpipe.config import FigureStyle, deepest
 from idpipe.errors import FigureError
-from idpipe.figures.demands import deepest
-from idpipe.figures.intervals import interval
-from idpipe.figures.ladder import Ladder, Rung, ladder
 from idpipe.figures.parts import layout
 from idpipe.figures.parts.layergrid import layers_of
 from idpipe.figures.parts.smallprint import basis, exceptions, spread
-from idpipe.figures.results import Results
+from idpipe.results import Ladder, Results, Rung, interval, ladder
 
 HEIGHT, LEFT, AXIS, TITLE, ROW = 2.7, 0.5, 0.36, 0.24, 0.135
 """Inches: of the axes, left of them, for the axis below and the title above, of a legend's line."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from idpipe.config import FigureStyle
-from idpipe.figures.demands import DEEPEST, deepest
-from idpipe.figures.ladder import ladder, ladders
+from idpipe.config import DEEPEST, FigureStyle, deepest
 from idpipe.figures.parts.grids import absent, lettered
 from idpipe.figures.parts.imagepanels import panels_figure
 from idpipe.figures.parts.layergrid import (
@@ -18,7 +16,7 @@ from idpipe.figures.parts.layergrid import (
     size_grid,
     view_grid,
 )
-from idpipe.figures.results import Results
+from idpipe.results import Results, ladder, ladders
 
 VIEWS = {
     "singular": "Top singular vector",

@@ -7,25 +7,21 @@ A new figure is one entry here and one function of the same name in the module i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from idpipe.config import by_code, for_theorem1, for_theorem2
 from idpipe.figures.demands import (
     Choice,
     Shown,
-    by_code,
     coded,
     convolutional,
     each,
-    for_theorem1,
-    for_theorem2,
     of_image,
     of_images,
     on_one_image,
     over,
     with_hidden,
 )
-
-Analysis = Literal["layers", "classifier-trained", "classifier-untrained"]
+from idpipe.store import Analysis
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class Figure:
         title: what it shows, in one line.
         analyses: what it reads of single layers: `layers` (views, distances from initialization),
             `classifier-trained` (error rates). All networks of its studies have them.
-        deepest: the same, of each study's deepest network alone (`idpipe.figures.demands.deepest`).
+        deepest: the same, of each study's deepest network alone (`idpipe.config.deepest`).
         suffixes: the files it is written to; `<name>_texts` gives those that are no pictures.
         weights: whether it reads the cells' trained weights too.
         sizes: how many other sizes of probes it needs (`probes.sizes`).

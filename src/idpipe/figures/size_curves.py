@@ -11,12 +11,10 @@ from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
 from idpipe.figures.demands import on_one_image
-from idpipe.figures.intervals import interval, per_replicate
-from idpipe.figures.ladder import Ladder, Rung, ladders
 from idpipe.figures.parts import layout
 from idpipe.figures.parts.heatpanel import Reference
 from idpipe.figures.parts.smallprint import basis, exceptions, spread
-from idpipe.figures.results import Results
+from idpipe.results import Ladder, Results, Rung, interval, ladders, per_replicate
 
 REFERENCES: tuple[Reference, ...] = ("constant", "identity")
 PAPER_SIZES = (7, 14, 28, 56, 112)

@@ -11,13 +11,11 @@ from matplotlib.figure import Figure
 from idpipe.cells import ENDINGS
 from idpipe.config import FigureStyle
 from idpipe.errors import FigureError
-from idpipe.figures.intervals import interval, per_replicate
-from idpipe.figures.ladder import Rung, ladder
 from idpipe.figures.parts import layout
 from idpipe.figures.parts.heatpanel import Reference, decimals
 from idpipe.figures.parts.imagegrid import Grid, Row
 from idpipe.figures.parts.imagepanels import grid_figure
-from idpipe.figures.results import Results
+from idpipe.results import Results, Rung, interval, ladder, per_replicate
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from idpipe.cells import CNN, FCN, Cell
 from idpipe.config import FigureStyle
 from idpipe.figures.parts import layout
-from idpipe.figures.results import Results
-from idpipe.tables import TABLE1
+from idpipe.results import TABLE1, Results
 
 Net = FCN | CNN
 
@@ -80,7 +79,7 @@ def count(net: Net) -> int:
 
 
 def table() -> pd.DataFrame:
-    """The table in tidy form (`idpipe.tables.TABLE1`): a row per printed number."""
+    """The table in tidy form (`idpipe.results.TABLE1`): a row per printed number."""
     records = [
         {
             "section": section.heading,

@@ -7,45 +7,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from idpipe import theory
 from idpipe.cells import ENDINGS, LIVE
-from idpipe.config import FigureStyle
-from idpipe.figures.demands import for_theorem1
-from idpipe.figures.intervals import interval
+from idpipe.config import FigureStyle, for_theorem1
 from idpipe.figures.parts import layout
 from idpipe.figures.parts.heatpanel import one_digit
 from idpipe.figures.parts.imagegrid import HEADER, Grid, Row, draw_grid
-from idpipe.figures.results import Results, displayed
+from idpipe.results import Fit, Results, displayed, fit_of, interval
 
 MOST = 3
 """Training images that fit on a page."""
 TITLE, NUMBERS, GAP, NOTES = 0.2, 0.34, 0.12, 0.8
 """Inches for a block's title, the numbers below its tiles, the space below those, the notes."""
 LABELS, MAX_TILE = 0.8, 0.5
-
-
-@dataclass(frozen=True)
-class Fit:
-    """One replicate on every test image x: both parts of Eq. (1), and what the network outputs.
-
-    `weights` is how far its weights are from those of Eq. (4), relative to them.
-    """
-
-    along: Float64[np.ndarray, "n p"]
-    across: Float64[np.ndarray, "n p"]
-    trained: Float64[np.ndarray, "n p"]
-    weights: float
-
-    @property
-    def deviation(self) -> Float64[np.ndarray, " n"]:
-        """||trained - closed form|| / ||closed form|| of each test image."""
-        closed = self.along + self.across
-        distance = np.linalg.norm(self.trained - closed, axis=1)
-        return np.asarray(distance / np.linalg.norm(closed, axis=1))
 
 
 @dataclass(frozen=True)
@@ -108,17 +84,6 @@ def _block(results: Results, style: FigureStyle, cell_id: str, replicates: pd.Da
         [fit for fit, status in zip(fits, statuses, strict=True) if status in LIVE],
         len(fits),
     )
-
-
-def fit_of(results: Results, cell_id: str, replicate: int, restart: int) -> Fit:
-    """One replicate and its closed form, in double precision; the first probe was trained on."""
-    images = results.standardized(cell_id, replicate)
-    x = images.reshape(len(images), -1)
-    start = results.initial_weights(cell_id, replicate, restart)["weight.0"]
-    trained = results.weights(cell_id)["weight.0"][replicate].astype(np.float64)
-    closed = theory.theorem1_weights(start, x[0])
-    distance = float(np.linalg.norm(trained - closed) / np.linalg.norm(closed))
-    return Fit(*theory.theorem1(start, x[0], x), x @ trained.T, distance)
 
 
 def _write_numbers(axes: Axes, block: Block, down: float, tile: float, style: FigureStyle) -> None:

@@ -10,10 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
-from idpipe.figures.intervals import interval
 from idpipe.figures.parts import layout
-from idpipe.figures.results import Results
-from idpipe.figures.theorem2_points import DELTA, Point, point_of
+from idpipe.results import DELTA, Point, Results, interval, point_of
 
 LEFT, GAP, TOP, BETWEEN, AXIS = 0.62, 0.14, 0.34, 0.12, 0.42
 """Inches: left of the panels, between columns, above and between rows, and the axis below."""

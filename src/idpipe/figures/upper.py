@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from idpipe.config import FigureStyle
-from idpipe.figures.demands import DEEPEST, with_hidden
-from idpipe.figures.ladder import Rung, ladder
+from idpipe.config import DEEPEST, FigureStyle
+from idpipe.figures.demands import with_hidden
 from idpipe.figures.parts.imagegrid import Grid, Row
 from idpipe.figures.parts.imagepanels import grid_figure
 from idpipe.figures.parts.layergrid import MEANING, layer_rows, layers_of, mark, nearest, provenance
-from idpipe.figures.results import Results
+from idpipe.results import Results, Rung, ladder
 
 FED = (
     "Inputs are fed to the lowest layer shown, repeated over the channels it expects; a network "

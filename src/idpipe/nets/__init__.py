@@ -1,7 +1,7 @@
 """Networks: how they start, what they compute, and in which numbers."""
 
 from idpipe.nets.architectures import forward, forward_and_dead, identity_params, layers
-from idpipe.nets.inits import INITS, initial_params, param_shapes, trainable
+from idpipe.nets.inits import INITS, initial_params, initial_weights, param_shapes, trainable
 from idpipe.nets.numerics import DTYPES, Params, choose_device, placed, set_numerics
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "forward_and_dead",
     "identity_params",
     "initial_params",
+    "initial_weights",
     "layers",
     "param_shapes",
     "placed",

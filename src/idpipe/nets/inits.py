@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import init as torch_init
@@ -92,6 +93,12 @@ def initial_params(
         name: torch.stack([params[name] for params in solo]).to(device=device, dtype=dtype)
         for name in solo[0]
     }
+
+
+def initial_weights(cell: Cell, replicate: int, restart: int = 0) -> dict[str, np.ndarray]:
+    """The parameters that one replicate's attempt number `restart` started from, as arrays."""
+    params = initial_params(cell, [replicate], restart)
+    return {name: value[0].numpy() for name, value in params.items()}
 
 
 def _draw(cell: Cell, replicate: int, restart: int) -> Params:

@@ -23,12 +23,15 @@ PACKAGE = Path(__file__).parents[1]
 FOLLOWED = (
     "idpipe.cells.endings",
     "idpipe.claims",
+    "idpipe.config.picks",
     "idpipe.explorer",
     "idpipe.figures",
+    "idpipe.results",
     "idpipe.theory",
 )
-REGISTRY = "idpipe.figures.registry"
-"""Not followed: what an entry says decides a figure's files and parameters, not its drawing."""
+NOT_FOLLOWED = ("idpipe.figures.registry", "idpipe.results.tables")
+"""A figure's entry decides its files and parameters, not its drawing; a column's entry says what
+stands in it."""
 
 Use = tuple[str, str]
 """A module and a name in it; the name is empty for the module itself."""
@@ -111,7 +114,7 @@ def followed(roots: list[Use]) -> dict[str, list[str]]:
 
 def _is_followed(module: str) -> bool:
     inside = any(module == top or module.startswith(f"{top}.") for top in FOLLOWED)
-    return inside and module != REGISTRY
+    return inside and module not in NOT_FOLLOWED
 
 
 def _is_ours(module: str) -> bool:

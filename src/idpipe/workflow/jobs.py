@@ -20,16 +20,16 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from idpipe import __version__, costs, engine, formats, nets, store, tables
+from idpipe import __version__, costs, engine, formats, nets, store
 from idpipe import evaluate as evaluation
 from idpipe.cells import Cell
 from idpipe.config import ProbeSpec
 from idpipe.engine import Checkpoint, Outcome, Progress, Trained, gpus
 from idpipe.errors import ShortageError, StoreError
-from idpipe.figures.registry import Analysis
 from idpipe.images import ProbeSet, prepared, probes, training_images
 from idpipe.nets import Params
-from idpipe.store import Layout
+from idpipe.results import tables
+from idpipe.store import Analysis, Layout
 from idpipe.workflow import project
 from idpipe.workflow.targets import Targets
 
@@ -96,7 +96,7 @@ def _train(
             )
         results = {
             "weights.safetensors": save(trained.params),
-            "history.parquet": formats.parquet(tables.history(cell, trained.history)),
+            "history.parquet": formats.parquet(_history(cell, trained.history)),
         }
         store.write_bytes(folder / "cell.json", cell.canonical().encode())
         for name, content in results.items():
@@ -169,6 +169,21 @@ def _summary(outcome: Outcome) -> dict[str, object]:
     }
 
 
+def _history(cell: Cell, curves: engine.History) -> pd.DataFrame:
+    """The history table of one cell."""
+    frame = pd.DataFrame(
+        {
+            "cell_id": cell.cell_id,
+            "replicate": curves.replicate,
+            "restart": curves.restart,
+            "step": curves.step,
+            "mse": curves.mse,
+            "lr": curves.lr,
+        }
+    )
+    return tables.HISTORY.conform(frame)
+
+
 def _commit() -> str | None:
     """The commit of this code where it runs from a git checkout, with `+` if it was edited."""
     if project.PACKAGED.is_dir():  # installed, perhaps inside a checkout of something else
@@ -226,8 +241,9 @@ def analyse(folder: Path, probe_file: Path, out: Path) -> None:
     for name, counts in (("viewed", evaluation.VIEWED), ("viewed_resized", evaluation.RESIZED)):
         places[name] = np.array(evaluation.viewed(probe_set.names, probe_set.kinds, counts), int)
     arrays = {name: np.stack([one[name] for one in found]) for name in found[0]}
-    formats.write_npz(out / "layers.npz", **places, **arrays)
-    formats.write_parquet(out / "layers.parquet", tables.LAYERS.conform(pd.concat(rows)))
+    table, views = (out / name for name in store.ANALYSIS_FILES["layers"])
+    formats.write_npz(views, **places, **arrays)
+    formats.write_parquet(table, tables.LAYERS.conform(pd.concat(rows)))
 
 
 def classify(folder: Path, source: Path, spec: ProbeSpec, out: Path, state: str) -> None:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from idpipe.cells import Cell, DataSpec
-from idpipe.config import Plan, axis_keys, out_of_domain_source, probe_hash, source_key, value_at
-from idpipe.figures.demands import Planned, along, deepest, problems
-from idpipe.figures.registry import FIGURES, Analysis
-from idpipe.store import Layout
-
-ANALYSIS_FILES: dict[Analysis, tuple[str, ...]] = {
-    "layers": ("layers.parquet", "layers.npz"),
-    "classifier-trained": ("classifier-trained.parquet",),
-    "classifier-untrained": ("classifier-untrained.parquet",),
-}
-"""Files of each layer-wise analysis, in a cell's evaluation folder."""
+from idpipe.config import (
+    Plan,
+    Planned,
+    along,
+    axis_keys,
+    deepest,
+    out_of_domain_source,
+    probe_hash,
+    source_key,
+    value_at,
+)
+from idpipe.figures.demands import problems
+from idpipe.figures.registry import FIGURES
+from idpipe.store import ANALYSIS_FILES, Analysis, Layout, Selection
 
 SCORECARD_SUFFIXES = ("png", "pdf", "csv", "md", "html")
 
@@ -85,6 +88,32 @@ class Targets:
     def evaluation(self, cell_id: str) -> Path:
         """The folder of a cell's evaluation."""
         return self.layout.evaluation(cell_id, self.probe_hashes[cell_id])
+
+    def selection(
+        self,
+        studies: Mapping[str, Sequence[str]] | None = None,
+        analysed: Mapping[Analysis, Sequence[str]] | None = None,
+    ) -> Selection:
+        """What a step reads of the cells of some studies (study -> ids), by default of all.
+
+        `analysed`: analysis -> the cells that it reads it of; by default every analysis, of all
+        cells that have it.
+        """
+        if studies is None:
+            studies = {name: self.members(name) for name in self.plan.studies}
+        if analysed is None:
+            analysed = {name: self.analysed(name) for name in ANALYSIS_FILES}
+        ids = dict.fromkeys(itertools.chain.from_iterable(studies.values()))
+        return Selection(
+            cells=self.layout.root / "cells",
+            studies={study: list(members) for study, members in studies.items()},
+            probes={cell_id: self.probes(cell_id) for cell_id in ids},
+            analysed={name: list(members) for name, members in analysed.items()},
+        )
+
+    def members(self, study: str) -> list[str]:
+        """Ids of a study's cells, in grid order; none where the configuration lacks the study."""
+        return [cell.cell_id for cell in self.plan.studies.get(study, [])]
 
     def lacking(self, name: str) -> list[str]:
         """What a figure needs and the configuration does not have, by its keys, or empty."""
@@ -175,8 +204,7 @@ class Targets:
 
     def figure_cells(self, name: str) -> list[str]:
         """Ids of the cells that a figure shows."""
-        figure = FIGURES[name]
-        members = [cell.cell_id for s in figure.studies for cell in self._planned.get(s, [])]
+        members = [cell for study in FIGURES[name].studies for cell in self.members(study)]
         return list(dict.fromkeys(members))
 
 

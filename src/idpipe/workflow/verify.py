@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from idpipe import formats, nets, store, tables
+from idpipe import formats, nets, store
 from idpipe.cells import DIVERGED, ENDINGS, ENGINE_VERSION, Cell, cell_from_json, id_hash
 from idpipe.errors import StoreError
+from idpipe.results import Table, tables
 from idpipe.store import Layout
-from idpipe.tables import Table
 from idpipe.workflow import jobs
 
 Verdict = Literal["whole", "without hashes", "unfinished", "of another engine version", "damaged"]
@@ -32,12 +32,7 @@ VERDICTS: tuple[Verdict, ...] = (
     "of another engine version",
     "damaged",
 )
-EVALUATED = (
-    "metrics.parquet",
-    "layers.parquet",
-    "classifier-trained.parquet",
-    "classifier-untrained.parquet",
-)
+EVALUATED = ("metrics.parquet", *(files[0] for files in store.ANALYSIS_FILES.values()))
 """A file of each rule that evaluates."""
 
 
@@ -196,7 +191,7 @@ def _history(cell: Cell, folder: Path, diverged: set[tuple[int, int]]) -> None:
 
 
 def _table(path: Path, table: Table, cell_id: str) -> pd.DataFrame:
-    """A table as `idpipe.tables` says, of this cell. Raises StoreError."""
+    """A table as `idpipe.results.tables` says, of this cell. Raises StoreError."""
     try:
         frame = pd.read_parquet(path)
     except (OSError, ValueError) as error:

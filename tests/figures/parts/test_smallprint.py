@@ -1,6 +1,6 @@
 from idpipe.config import FigureStyle
-from idpipe.figures.ladder import ladder
 from idpipe.figures.parts.smallprint import basis, exceptions, spread
+from idpipe.results import ladder
 
 
 def test_what_numbers_rest_on(run):

@@ -15,11 +15,10 @@ from matplotlib.figure import Figure
 from idpipe.cells import ENDINGS
 from idpipe.config import FigureStyle
 from idpipe.errors import FigureError
-from idpipe.figures.ladder import Rung
 from idpipe.figures.parts import layout
 from idpipe.figures.parts.imagegrid import Grid, Row
 from idpipe.figures.parts.imagepanels import panels_figure
-from idpipe.figures.results import Probes, Results
+from idpipe.results import NamedImages, Results, Rung
 
 CLASSES = {
     **dict.fromkeys(("digits", "mnist"), tuple(f"digit {digit}" for digit in range(10))),
@@ -136,7 +135,7 @@ def _grid(results: Results, style: FigureStyle, sheet: Sheet, panel: Panel) -> G
     return Grid(probes.kinds, rows, sheet.heading, panel.title, sheet.names)
 
 
-def _inputs(results: Results, panel: Panel, style: FigureStyle) -> Probes:
+def _inputs(results: Results, panel: Panel, style: FigureStyle) -> NamedImages:
     """The probes that all networks of a panel saw."""
     first = panel.shown[0].rung
     probes = results.inputs(first.cell_id, _replicate(first, panel, style))

@@ -21,10 +21,8 @@ from matplotlib.patches import Rectangle
 
 from idpipe.cells import LIVE
 from idpipe.figures.demands import on_one_image
-from idpipe.figures.intervals import interval
-from idpipe.figures.ladder import Ladder, Rung
 from idpipe.figures.parts import layout
-from idpipe.figures.results import Results
+from idpipe.results import Ladder, Results, Rung, interval
 
 Reference = Literal["constant", "identity"]
 MAX_COLUMNS = 11

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from idpipe.figures.parts import layout
-from idpipe.figures.results import Images
+from idpipe.results import Images
 
 CAPTIONS = {
     "train": "train",

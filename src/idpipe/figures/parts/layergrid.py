@@ -8,11 +8,10 @@ import numpy as np
 
 from idpipe.cells import ENDINGS
 from idpipe.config import FigureStyle
-from idpipe.figures.ladder import Ladder, Rung
 from idpipe.figures.parts import layout
 from idpipe.figures.parts.grids import absent
 from idpipe.figures.parts.imagegrid import CAPTIONS, Grid, Row
-from idpipe.figures.results import Images, Results
+from idpipe.results import Images, Ladder, Results, Rung
 
 COLOURS = "viridis"
 """Of hidden layers; inputs and outputs are gray."""

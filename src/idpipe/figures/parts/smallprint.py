@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from idpipe.config import FigureStyle
-from idpipe.figures.ladder import Ladder, Rung
 from idpipe.figures.parts import layout
+from idpipe.results import Ladder, Rung
 
 
 def basis(networks: Sequence[Ladder], text: str) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from idpipe import environment, store
-from idpipe.cells import ENDINGS, LOST, MAX_STEPS
+from idpipe import costs, environment, store
+from idpipe.cells import ENDINGS, LOST, MAX_STEPS, Cell
+from idpipe.costs import Prices
 from idpipe.errors import IdpipeError
 from idpipe.figures.registry import FIGURES
 
@@ -30,6 +31,14 @@ class Work(NamedTuple):
     rule: str
     cell: str | None
     seconds: float
+
+
+def work(rule: str, cell_id: str | None, cells: Mapping[str, Cell], prices: Prices) -> Work:
+    """What is told of a job of a rule; a training takes what it is expected to."""
+    seconds = costs.JOB_SECONDS
+    if rule == "train" and cell_id is not None:
+        seconds += costs.training_seconds(cells[cell_id], prices)
+    return Work(rule, cell_id, seconds)
 
 
 def interval() -> float:

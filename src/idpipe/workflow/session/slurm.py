@@ -128,6 +128,19 @@ def cancel_left_over(folder: Path, comments: set[str]) -> list[str]:
     return jobs
 
 
+def begin(
+    folder: Path, comments: set[str], command: str, stop: Callable[[str], object]
+) -> list[str]:
+    """Cancel left over jobs, of which it returns the ids, and start to watch the queue.
+
+    Raises SlurmError, and IdpipeError where the environment's patience is no number.
+    """
+    limit = patience()
+    cancelled = cancel_left_over(folder, comments)
+    watch(command, stop, limit)
+    return cancelled
+
+
 # --- signals ----------------------------------------------------------------------------------
 
 

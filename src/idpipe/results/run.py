@@ -1,8 +1,8 @@
-"""What figures read: the run's tables, and the images of cells that they name."""
+"""A run as it is read: the run's tables, and the images of cells that they name."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,16 +13,18 @@ from jaxtyping import Float, Float64
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from idpipe import formats, store, tables
+from idpipe import formats, store
 from idpipe.cells import Cell
 from idpipe.errors import FigureError
-from idpipe.tables import NONE
+from idpipe.results import tables
+from idpipe.results.gathering import gather
+from idpipe.store import Selection
 
 Images = Float[np.ndarray, "n h w c"]
 
 
 @dataclass(frozen=True)
-class Probes:
+class NamedImages:
     """Named evaluation images as they are shown.
 
     Attributes:
@@ -36,45 +38,36 @@ class Probes:
     images: Images
 
 
+Initial = Callable[[Cell, int, int], dict[str, np.ndarray]]
+"""The parameters that a replicate's attempt started from (`idpipe.nets.initial_weights`)."""
+
+NOTHING = Selection()
+
+
 @dataclass(frozen=True)
 class Results:
-    """A run as figures see it. Nothing is read before it is asked for.
+    """A run as figures and claims see it. Nothing is read before it is asked for.
 
     Attributes:
         tables: folder of the run's tables, `results/<run>/tables`.
-        cells: folder of all cells, `results/cells`.
-        probes: path of the probe file of each cell id; only figures with images need it.
+        selection: where its cells and their probes lie; only figures with images need it.
+        initial: draws what a network started from; only figures with `weights` ask.
     """
 
     tables: Path = Path()
-    cells: Path = Path()
-    probes: Mapping[str, Path] = field(default_factory=dict)
+    selection: Selection = NOTHING
+    initial: Initial | None = None
     _cache: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def of_cells(
-        cls,
-        studies: Mapping[str, Sequence[str]],
-        cells: Path,
-        evaluations: Mapping[str, str],
-        probes: Mapping[str, Path],
-        analysed: Mapping[str, Sequence[str]] = NONE,
-    ) -> Results:
-        """The studies a figure reads, from their cells alone: the rest of a run may be missing.
+    def of_cells(cls, selection: Selection, initial: Initial | None = None) -> Results:
+        """The studies of a selection, from their cells alone: the rest of a run may be missing.
 
-        Args:
-            studies: study -> cell ids in grid order.
-            cells: folder of all cells.
-            evaluations: cell id -> name of its evaluation folder.
-            probes: cell id -> path of its probe file.
-            analysed: layer-wise analysis the figure reads -> ids of the cells it was made of.
-
-        Raises:
-            StoreError: a cell or its evaluation is missing or damaged.
+        Raises StoreError where a cell or its evaluation is missing or damaged.
         """
         wanted = (tables.CELLS, tables.STUDIES, tables.METRICS, tables.LAYERS)
-        found = tables.gather(studies, cells, evaluations, wanted, analysed) if studies else {}
-        return cls(cells=cells, probes=probes, _cache=found)
+        found = gather(selection, wanted) if selection.studies else {}
+        return cls(selection=selection, initial=initial, _cache=found)
 
     def table(self, name: str) -> pd.DataFrame:
         """The whole table `<name>.parquet`. Raises FigureError where the run has none."""
@@ -154,11 +147,11 @@ class Results:
                 raise FigureError(f"{cell_id}: its layers were not looked at for {name!r}")
             return np.asarray(arrays[name])
 
-    def inputs(self, cell_id: str, replicate: int, size: int | None = None) -> Probes:
+    def inputs(self, cell_id: str, replicate: int, size: int | None = None) -> NamedImages:
         """The cell's named probes as replicate `replicate` saw them, resized to `size` if given."""
         with self._probe_file(cell_id) as arrays:
             chosen = _own_set(arrays[_sized(arrays, size)], replicate, cell_id)
-            return Probes(
+            return NamedImages(
                 tuple(str(name) for name in arrays["names"]),
                 tuple(str(kind) for kind in arrays["kinds"]),
                 displayed(chosen, arrays["mean"], arrays["std"]),
@@ -191,7 +184,7 @@ class Results:
 
     def cell(self, cell_id: str) -> Cell:
         """The cell's settings. Raises StoreError where its file is damaged."""
-        return store.read_cell(self.cells / cell_id)
+        return store.read_cell(self.selection.cell(cell_id))
 
     def weights(self, cell_id: str) -> dict[str, np.ndarray]:
         """The trained parameters `weight.0`, `bias.0`, ... stacked over replicates.
@@ -199,7 +192,7 @@ class Results:
         Only figures with `weights` in the registry may ask. Raises FigureError where the file is
         missing or damaged.
         """
-        path = self.cells / cell_id / "weights.safetensors"
+        path = self.selection.cell(cell_id) / "weights.safetensors"
         try:
             return load_file(path)
         except (OSError, SafetensorError) as error:
@@ -208,23 +201,25 @@ class Results:
             ) from None
 
     def initial_weights(self, cell_id: str, replicate: int, restart: int) -> dict[str, np.ndarray]:
-        """The parameters that one replicate's attempt number `restart` started from."""
-        # Torch draws them, and a figure that does not ask should not wait for its import.
-        from idpipe.nets import initial_params
+        """The parameters that one replicate's attempt number `restart` started from.
 
-        params = initial_params(self.cell(cell_id), [replicate], restart)
-        return {name: value[0].numpy() for name, value in params.items()}
+        Raises FigureError where the results were not told how to draw them.
+        """
+        if self.initial is None:
+            raise FigureError(f"{cell_id}: the figure was given no initial weights for this cell")
+        return self.initial(self.cell(cell_id), replicate, restart)
 
     def _probe_file(self, cell_id: str) -> AbstractContextManager[np.lib.npyio.NpzFile]:
-        if cell_id not in self.probes:
+        return formats.arrays(self._probes(cell_id))
+
+    def _probes(self, cell_id: str) -> Path:
+        if cell_id not in self.selection.probes:
             raise FigureError(f"{cell_id}: the figure was given no probe file for this cell")
-        return formats.arrays(self.probes[cell_id])
+        return self.selection.probes[cell_id]
 
     def _evaluated(self, cell_id: str, name: str) -> Path:
-        if cell_id not in self.probes:
-            raise FigureError(f"{cell_id}: the figure was given no probe file for this cell")
-        probe_hash = self.probes[cell_id].stem.removeprefix("probes-")
-        path = self.cells / cell_id / f"eval-{probe_hash}" / name
+        self._probes(cell_id)
+        path = self.selection.evaluation(cell_id) / name
         if not path.is_file():
             raise FigureError(f"{path}: the cell was not evaluated on these probes")
         return path

@@ -1,4 +1,4 @@
-"""The numbers of Fig. `theorem2`: one-layer CNNs as trained and as Appendix D has them."""
+"""How far trained one-layer networks are from their closed forms (Theorems 1 and 2)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float64
 
 from idpipe import theory
 from idpipe.cells import LIVE, MAX_STEPS
-from idpipe.figures.demands import for_theorem2
-from idpipe.figures.results import Results
+from idpipe.config import for_theorem2
+from idpipe.results.run import Results
 
 DELTA = 0.05
 """The bound holds with a probability of at least 1 - DELTA."""
@@ -109,3 +110,34 @@ def _measured(results: Results, live: pd.DataFrame) -> list[float]:
         & ~metrics["kind"].isin(["train", "correlated"])
     ]
     return [float(rows.loc[rows["replicate"] == r, "mse"].mean()) for r in live["replicate"]]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One replicate on every test image x: both parts of Eq. (1), and what the network outputs.
+
+    `weights` is how far its weights are from those of Eq. (4), relative to them.
+    """
+
+    along: Float64[np.ndarray, "n p"]
+    across: Float64[np.ndarray, "n p"]
+    trained: Float64[np.ndarray, "n p"]
+    weights: float
+
+    @property
+    def deviation(self) -> Float64[np.ndarray, " n"]:
+        """||trained - closed form|| / ||closed form|| of each test image."""
+        closed = self.along + self.across
+        distance = np.linalg.norm(self.trained - closed, axis=1)
+        return np.asarray(distance / np.linalg.norm(closed, axis=1))
+
+
+def fit_of(results: Results, cell_id: str, replicate: int, restart: int) -> Fit:
+    """One replicate and its closed form, in double precision; the first probe was trained on."""
+    images = results.standardized(cell_id, replicate)
+    x = images.reshape(len(images), -1)
+    start = results.initial_weights(cell_id, replicate, restart)["weight.0"]
+    trained = results.weights(cell_id)["weight.0"][replicate].astype(np.float64)
+    closed = theory.theorem1_weights(start, x[0])
+    distance = float(np.linalg.norm(trained - closed) / np.linalg.norm(closed))
+    return Fit(*theory.theorem1(start, x[0], x), x @ trained.T, distance)

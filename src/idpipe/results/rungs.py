@@ -1,4 +1,4 @@
-"""A study as figures show it: its networks, or one of them per value of one axis, in order."""
+"""The networks of a study, all of them or one per value of an axis (a ladder's rungs), in order."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from idpipe.cells import LIVE, LOST, MAX_STEPS
-from idpipe.figures.demands import along, split
-from idpipe.figures.results import Results
+from idpipe.config import along, split
+from idpipe.results.run import Results
 
 
 @dataclass(frozen=True)

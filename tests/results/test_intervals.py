@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from idpipe.figures.intervals import interval, per_replicate
+from idpipe.results import interval, per_replicate
 
 # Student's table, two-sided 95 % and 90 %.
 TABLE = {(1, 0.95): 12.7062, (2, 0.95): 4.30265, (4, 0.95): 2.77645, (9, 0.90): 1.83311}

@@ -3,8 +3,7 @@ import pytest
 from figures import trained
 
 from idpipe.errors import FigureError
-from idpipe.figures.ladder import ladder, ladders, networks, setting
-from idpipe.figures.results import displayed
+from idpipe.results import displayed, ladder, ladders, networks, setting
 
 
 def test_displayed_undoes_the_standardization_per_channel_and_clips():

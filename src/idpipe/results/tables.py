@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import pandas as pd
 
-from idpipe import formats, store
 from idpipe.cells import ENDINGS, FCN, Cell, DataSpec, Net, Optimizer, Spec, kinds
-from idpipe.errors import StoreError
 
 if TYPE_CHECKING:
-    from idpipe.engine import History
+    pass
 
 
 KINDS = ("train", "blend", "unseen", "out_of_domain", "pattern", "correlated")
@@ -58,8 +55,6 @@ def _one_of(names: Iterable[str]) -> str:
 def _choices(model: type[Spec], key: str) -> str:
     return _one_of(get_args(model.model_fields[key].annotation))
 
-
-NONE: Mapping[str, Sequence[str]] = {}
 
 _CELL_ID = Column("cell_id", "str", "", "the cell; folder name below results/cells")
 _REPLICATE = Column("replicate", "int64", "", "replicate of the cell, from 0", "≥ 0")
@@ -238,108 +233,3 @@ TABLE1 = Table(
         Column("parameters", "int64", "", "weights without biases", "≥ 1"),
     ),
 )
-
-
-def history(cell: Cell, curves: History) -> pd.DataFrame:
-    """The history table of one cell."""
-    frame = pd.DataFrame(
-        {
-            "cell_id": cell.cell_id,
-            "replicate": curves.replicate,
-            "restart": curves.restart,
-            "step": curves.step,
-            "mse": curves.mse,
-            "lr": curves.lr,
-        }
-    )
-    return HISTORY.conform(frame)
-
-
-def collect(
-    studies: Mapping[str, Sequence[str]],
-    cells: Path,
-    evaluations: Mapping[str, str],
-    out: Path,
-    analysed: Mapping[str, Sequence[str]] = NONE,
-) -> None:
-    """Write what `gather` finds to `out`/{cells,studies,metrics,history,layers}.parquet.
-
-    Raises StoreError where a cell is missing or damaged; nothing is written then.
-    """
-    for name, frame in gather(studies, cells, evaluations, analysed=analysed).items():
-        formats.write_parquet(out / f"{name}.parquet", frame)
-
-
-def gather(
-    studies: Mapping[str, Sequence[str]],
-    cells: Path,
-    evaluations: Mapping[str, str],
-    wanted: Sequence[Table] = TABLES,
-    analysed: Mapping[str, Sequence[str]] = NONE,
-) -> dict[str, pd.DataFrame]:
-    """The tables of some studies, by name.
-
-    Args:
-        studies: study -> cell ids in grid order.
-        cells: folder of all cells.
-        evaluations: cell id -> name of its evaluation folder.
-        wanted: which tables.
-        analysed: name of a layer-wise analysis (`layers`, ...) -> cell ids it was made of.
-
-    Raises:
-        StoreError: a cell or its evaluation is missing or damaged.
-    """
-    ids = list(dict.fromkeys(cell_id for members in studies.values() for cell_id in members))
-    missing = [i for i in ids if not (cells / i / evaluations[i] / "metrics.parquet").is_file()]
-    if missing:
-        raise StoreError(f"no evaluation of {', '.join(missing)} below {cells}")
-    pairs = [(study, cell_id) for study, members in studies.items() for cell_id in members]
-    read: dict[Table, Callable[[], pd.DataFrame]] = {
-        CELLS: lambda: pd.concat([cell_rows(cells / i) for i in ids]),
-        STUDIES: lambda: pd.DataFrame(pairs, columns=["study", "cell_id"]),
-        METRICS: lambda: pd.concat(
-            [_checked(cells / i / evaluations[i] / "metrics.parquet", i) for i in ids]
-        ),
-        HISTORY: lambda: pd.concat([_checked(cells / i / "history.parquet", i) for i in ids]),
-        LAYERS: lambda: pd.concat(
-            [pd.DataFrame(columns=[column.name for column in LAYERS.columns])]
-            + [
-                _checked(cells / i / evaluations[i] / f"{analysis}.parquet", i)
-                for analysis, members in analysed.items()
-                for i in members
-            ]
-        ),
-    }
-    return {table.name: table.conform(read[table]()) for table in wanted}
-
-
-def _checked(path: Path, cell_id: str) -> pd.DataFrame:
-    frame = formats.read_parquet(path)
-    if len(frame) == 0 or not (frame["cell_id"] == cell_id).all():
-        raise StoreError(f"{path}: does not belong to {cell_id}; delete {path.parent}")
-    return frame
-
-
-def cell_rows(folder: Path) -> pd.DataFrame:
-    """The rows of the cells table for one cell folder."""
-    cell, status = store.read_cell(folder), store.read_json(folder / "status.json")
-    shared = {
-        "cell_id": cell.cell_id,
-        **cell.columns,
-        "seconds": status["seconds"],
-        "device": status["device"],
-    }
-    rows = [
-        {
-            **shared,
-            "replicate": r["replicate"],
-            "status": r["status"],
-            "restarts": r["restart"],
-            "steps": r["steps"],
-            "mse": float("nan") if r["mse"] is None else r["mse"],
-        }
-        for r in status["replicates"]
-    ]
-    if [row["replicate"] for row in rows] != list(range(cell.replicates)):
-        raise StoreError(f"{folder}/status.json: replicates do not match; delete {folder}")
-    return CELLS.conform(pd.DataFrame(rows))
