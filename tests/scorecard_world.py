@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from idpipe.cells import column_values
 from idpipe.config import Plan
 from idpipe.results import EVIDENCE, TABLES, Results
 
@@ -255,7 +256,7 @@ def planned(plan: Plan) -> World:
     depth = {"cnn_depth", "fcn_relu_depth", "fcn_linear_depth"}
     for study, cells in plan.studies.items():
         for cell in cells:
-            net = Net(study, pull(0.3), cell.columns, ["converged"] * cell.replicates)
+            net = Net(study, pull(0.3), column_values(cell), ["converged"] * cell.replicates)
             net.rho, net.sizes = (0.0, 0.5, 1.0), tuple(plan.config.probes.sizes)
             layers = cell.net.depth
             if study in depth:
@@ -266,7 +267,7 @@ def planned(plan: Plan) -> World:
                     net.layers["error_rate untrained"] = [0.1] * (layers + 1)
                     net.layers["chance untrained"] = [0.9]
             names = ("theorem1_deviation", "bound", "sharpness", "mixture", "upper10")
-            free = max(0.0, cell.columns["kernel"] ** 2 - 64) if study == "theorem2" else 0.0
+            free = max(0.0, column_values(cell)["kernel"] ** 2 - 64) if study == "theorem2" else 0.0
             net.evidence = {**dict.fromkeys(names, 0.1), "null_dimension": free}
             net.error = lambda close, free=free: 2 - close + free
             world[f"{study} {cell.cell_id}"] = net

@@ -45,6 +45,7 @@ class Selection(BaseModel):
     Attributes:
         cells: folder of all cells.
         studies: study -> ids of its cells, in grid order.
+        axes: study -> keys of the axes that it varies.
         probes: cell id -> the probe file that it was evaluated on.
         analysed: analysis -> ids of the cells that it was made of.
     """
@@ -53,6 +54,7 @@ class Selection(BaseModel):
 
     cells: Path = Path()
     studies: dict[str, list[str]] = {}
+    axes: dict[str, list[str]] = {}
     probes: dict[str, Path] = {}
     analysed: dict[Analysis, list[str]] = {}
 

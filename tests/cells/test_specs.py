@@ -1,8 +1,10 @@
 from typing import Literal
 
 import pytest
+from pydantic import ValidationError
 
-from idpipe.cells import Net, Optimizer, kinds
+from idpipe.cells import SOURCES, Net, NetSpec, Optimizer, every_one_of, kinds
+from idpipe.cells.data import SourceFacts
 from idpipe.cells.optimizers import OptimizerSpec
 
 
@@ -12,8 +14,31 @@ def test_kinds_are_the_names_in_configs():
 
 
 def test_an_optimizer_that_leaves_a_fact_out_is_refused_where_it_is_defined():
-    with pytest.raises(TypeError, match=r"Mine must declare states, update_flops, .*, speed"):
+    with pytest.raises(TypeError, match=r"Mine must declare speed, states, .*, the key lr"):
 
         class Mine(OptimizerSpec):
             title = "Mine"
             name: Literal["mine"] = "mine"
+
+
+def test_a_net_that_leaves_a_fact_or_a_key_out_is_refused_where_it_is_defined():
+    with pytest.raises(TypeError, match=r"Mine must declare .*pace.*, code, .*, the key bias"):
+
+        class Mine(NetSpec):
+            title = "Mine"
+            arch: Literal["mine"] = "mine"
+
+
+def test_a_source_that_leaves_a_fact_out_is_refused():
+    known = SOURCES["mnist"].model_dump()
+    for fact in ("title", "origin", "per_class", "classes", "out_of_domain", "channels", "mean"):
+        with pytest.raises(ValidationError, match=fact):
+            SourceFacts.model_validate({k: v for k, v in known.items() if k != fact})
+
+
+def test_a_registry_has_every_name_and_no_other():
+    every_one_of("RULES", {"a": 1, "b": 2}, ["a", "b"])
+    with pytest.raises(TypeError, match="RULES lacks b, c"):
+        every_one_of("RULES", {"a": 1}, ["a", "b", "c"])
+    with pytest.raises(TypeError, match="RULES has b, which no setting names"):
+        every_one_of("RULES", {"a": 1, "b": 1}, ["a"])

@@ -8,8 +8,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from idpipe import costs, nets
-from idpipe.cells import SGD, Cell, transform_length
-from idpipe.costs import KINDS, Prices, steps
+from idpipe.cells import NETS, SGD, Cell, transform_length
+from idpipe.costs import KINDS, Prices
 from idpipe.engine import RULES, Optimizer
 
 FREE = Prices(dict.fromkeys(KINDS, 0.0))
@@ -114,7 +114,7 @@ def test_what_no_pace_is_known_of_is_priced_at_its_whole_budget(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(SGD, "speed", None)
         assert costs.steps_expected(one) == one.max_steps
-    monkeypatch.setattr(steps, "PACES", {})
+    monkeypatch.setattr(NETS["cnn"], "pace", None)
     assert costs.steps_expected(one) == one.max_steps
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from idpipe.cells import Cell
+from idpipe.cells import Cell, column_values
 from idpipe.figures.assumptions import readings
 
 LIVE = ("converged", "max_steps")
@@ -20,7 +20,7 @@ def added(run, cell: Cell, identity: float, constant: float, statuses=LIVE) -> N
         value = identity if reference == "identity" else constant
         return value + 0.02 * (replicate - 0.5) - rho
 
-    columns = {key: cell.columns[key] for key in ("arch", "width", "activation")}
+    columns = {key: column_values(cell)[key] for key in ("arch", "width", "activation")}
     depth, name = cell.net.depth, cell.cell_id
     run.add("assumptions", depth, statuses, measure=measure, name=name, **columns)
     folder = run.folder / "cells" / name

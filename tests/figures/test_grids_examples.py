@@ -34,7 +34,7 @@ def test_fig01_shows_the_papers_three_networks(several):
     assert drawn.grays()[:, 7] == pytest.approx([0.4, 0.4 / 5, 0.4 / 3, 0.4 / 2], abs=1e-6)
     assert drawn.texts("mark") == ["not converged"] * 3
     assert line_stands_behind(drawn, 3)
-    setting = "FCN: hidden width 32; CNN: 5 × 5 filters, 32 channels"
+    setting = "FCN: 32 hidden units; CNN: 5 × 5 filters, 32 channels"
     assert f"{setting}; trained on all 1,437" in drawn.note
     assert "not in this study" not in drawn.note
 

@@ -10,7 +10,7 @@ def test_fig02_shows_one_layer_once_then_linear_then_relu(run):
     labels = ["input", "1 layer", "Linear 2", "Linear 6", "ReLU 2", "ReLU 6"]
     assert drawn.texts("row") == labels
     assert drawn.grays()[:, 8] == pytest.approx([0.4, 0.1, 0.1, 0.1, 0.2, 0.2], abs=1e-6)
-    assert "Hidden width 64 (the largest of 16, 64)." in drawn.note
+    assert "64 hidden units (the largest of 16, 64)." in drawn.note
 
 
 @pytest.mark.parametrize(
@@ -78,4 +78,4 @@ def test_fig41_counts_hidden_layers(run):
     drawn = run.draw("fig41")
     assert drawn.texts("row") == ["input", "1", "3", "9"]
     absent = "not in this study: 5, 7 hidden layers."
-    assert f"Blocks of two layers, hidden width 784; {absent}" in drawn.note
+    assert f"Blocks of two layers, 784 hidden units; {absent}" in drawn.note

@@ -141,7 +141,7 @@ def test_fig14_has_relu_above_linear_with_hidden_layers(run):
     relu, _, linear, _ = panels(drawn)
     assert relu.get_position().y0 > linear.get_position().y1
     assert numbers(relu, "mean")[0, 0] == ".50" and numbers(linear, "mean")[0, 0] == ".20"
-    assert "Hidden width 64 (the largest of 8, 64)." in drawn.note
+    assert "64 hidden units (the largest of 8, 64)." in drawn.note
 
 
 def test_mse_figures_read_their_own_study(run):

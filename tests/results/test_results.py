@@ -105,7 +105,7 @@ def test_a_ladder_takes_the_largest_width_and_says_so(run):
     networks = ladder(run.results(), "fcn_relu_depth")
     assert [rung.value for rung in networks.rungs] == [1, 2, 4]
     assert all("w2048" in rung.cell_id for rung in networks.rungs)
-    assert networks.setting == "hidden width 2048 (the largest of 784, 2048)"
+    assert networks.setting == "2048 hidden units (the largest of 784, 2048)"
 
 
 def test_a_ladder_over_another_axis(run):
@@ -156,7 +156,7 @@ def test_a_setting_names_what_each_architecture_shares(run):
     for arch, depth, width in (("fcn", 1, 5), ("fcn", 4, 64), ("cnn", 5, 24), ("cnn", 5, 8)):
         run.add("few", depth, arch=arch, width=width)
     rungs = networks(run.results(), "few")
-    told = "FCN: hidden width 64; CNN: 5 × 5 filters, 8 to 24 channels"
+    told = "FCN: 64 hidden units; CNN: 5 × 5 filters, 8 to 24 channels"
     assert setting(rungs, ("depth",)) == told
     assert setting(rungs[2:], ("width",)) == "5 layers, 5 × 5 filters"
     assert setting(rungs[:2], ("depth", "width")) == ""

@@ -9,9 +9,10 @@ from idpipe.cells.cell import (
     derived_seed,
     id_hash,
 )
-from idpipe.cells.data import SOURCES, DataSpec, Example, SourceName
+from idpipe.cells.columns import SETTINGS, Column, column_values, named
+from idpipe.cells.data import DIGITS, SOURCES, DataSpec, Example, SourceName, StockName
 from idpipe.cells.endings import CONVERGED, DEAD, DIVERGED, ENDINGS, LIVE, LOST, MAX_STEPS
-from idpipe.cells.nets import CNN, FCN, AnyNet, InitName, Net
+from idpipe.cells.nets import CNN, FCN, NETS, AnyNet, InitName, Net, NetSpec, Pace
 from idpipe.cells.optimizers import OPTIMIZERS, SGD, Optimizer, Schedule
 from idpipe.cells.specs import (
     FILLED_IN,
@@ -24,6 +25,8 @@ from idpipe.cells.specs import (
     Seed,
     Share,
     Spec,
+    Unit,
+    every_one_of,
     kinds,
 )
 from idpipe.cells.transforms import TILE, TILED_KERNELS, pays, tiling_pays, transform_length
@@ -32,6 +35,7 @@ __all__ = [
     "CNN",
     "CONVERGED",
     "DEAD",
+    "DIGITS",
     "DIVERGED",
     "ENDINGS",
     "ENGINE_VERSION",
@@ -41,8 +45,10 @@ __all__ = [
     "LIVE",
     "LOST",
     "MAX_STEPS",
+    "NETS",
     "ONE_ZERO",
     "OPTIMIZERS",
+    "SETTINGS",
     "SGD",
     "SOURCES",
     "TILE",
@@ -50,12 +56,15 @@ __all__ = [
     "AnyNet",
     "Bool",
     "Cell",
+    "Column",
     "DataSpec",
     "Example",
     "InitName",
     "Net",
+    "NetSpec",
     "NonNegative",
     "Optimizer",
+    "Pace",
     "Positive",
     "Rate",
     "Says",
@@ -64,11 +73,16 @@ __all__ = [
     "Share",
     "SourceName",
     "Spec",
+    "StockName",
+    "Unit",
     "canonical_json",
     "cell_from_json",
+    "column_values",
     "derived_seed",
+    "every_one_of",
     "id_hash",
     "kinds",
+    "named",
     "pays",
     "tiling_pays",
     "transform_length",

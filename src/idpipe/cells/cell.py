@@ -11,14 +11,14 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from idpipe.cells.data import SOURCES, DataSpec
 from idpipe.cells.nets import InitName, Net
 from idpipe.cells.optimizers import SGD, Optimizer, Schedule
-from idpipe.cells.specs import AtLeastZero, NonNegative, Positive, Seed, Spec
+from idpipe.cells.specs import AtLeastZero, NonNegative, Positive, Seed, Spec, Unit
 
 ENGINE_VERSION = 1
 """Part of every cell id. Bump it when the same cell would train to other numbers, beyond rounding:
@@ -61,11 +61,13 @@ class Cell(Spec):
     batch_size: Positive = Field(
         128, description="images per step; a cell with fewer trains on all of them at once"
     )
-    max_steps: NonNegative = Field(2_000_000, description="budget in steps")
+    max_steps: Annotated[NonNegative, Unit("steps")] = Field(
+        2_000_000, description="budget in steps"
+    )
     stop_mse: AtLeastZero = Field(
         1e-6, description="a replicate whose train MSE falls below this has converged; 0: never"
     )
-    report_every: Positive = Field(
+    report_every: Annotated[Positive, Unit("steps")] = Field(
         25, description="steps between reads of the loss, and so between tests for convergence"
     )
     precision: Literal["ieee", "tf32", "float64"] = Field(
@@ -136,26 +138,6 @@ class Cell(Spec):
         """Multiplications of one step of all replicates, forward pass: long cells start first."""
         pixels = self.data.size**2 if self.net.convolutional else 1
         return self.replicates * self.parameters * pixels
-
-    @property
-    def columns(self) -> dict[str, Any]:
-        """Its settings as columns of the table `cells` (`idpipe.results.tables`)."""
-        examples = self.data.examples
-        named = "all" if examples == "all" else " ".join(f"{e.label}/{e.index}" for e in examples)
-        return {
-            **{"kernel": math.nan, "residual": False, **self.net.model_dump()},
-            "train_layers": self.train_layers,
-            "init": self.init,
-            "bias_init": self.bias_init,
-            "optimizer": self.optimizer.name,
-            "lr": self.optimizer.lr,
-            "precision": self.precision,
-            "source": self.data.source,
-            "size": self.data.size,
-            "examples": named,
-            "seed": self.seed,
-            "parameters": self.parameters,
-        }
 
     def canonical(self) -> str:
         """Canonical JSON: every default materialised, keys sorted, engine version included."""

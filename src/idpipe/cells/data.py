@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -16,21 +16,32 @@ from idpipe.cells.specs import (
     Rate,
     Says,
     Spec,
+    Unit,
+    every_one_of,
     not_bool,
 )
 
-SourceName = Literal["digits", "photos", "mnist", "fashion_mnist", "cifar10", "image_folder"]
+StockName = Literal["digits", "photos", "mnist", "fashion_mnist", "cifar10"]
+SourceName = Literal[StockName, "image_folder"]
 
 
 class SourceFacts(Spec):
-    """What is known of a source before its files are opened."""
+    """What is known of a source before its files are opened, and what others ask of it."""
 
+    title: str
+    """What captions call it."""
+    origin: Literal["scikit-learn", "torchvision", "folder"]
+    """Embedded in scikit-learn, a data set of torchvision, or a folder of the user's."""
     channels: int
     size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
     per_class: tuple[int, ...] | None
     """Training images of each class; None where only the files can tell."""
+    classes: tuple[str, ...] | None
+    """What each class shows; None where figures call it by its number."""
+    out_of_domain: StockName
+    """The source that its out-of-domain images are of, unless the configuration names one."""
     label: int = 7
     """Class of the training image unless a cell names one."""
     index: int = 0
@@ -38,8 +49,9 @@ class SourceFacts(Spec):
     with the bold ones most deep nets die (docs/fidelity.md)."""
 
 
-_MNIST_STATS: dict[str, Any] = {"channels": 1, "size": 28, "mean": (0.1307,), "std": (0.3081,)}
-_CIFAR_STATS: dict[str, Any] = {
+DIGITS = tuple(f"digit {digit}" for digit in range(10))
+_GRAY: dict[str, Any] = {"channels": 1, "size": 28, "mean": (0.1307,), "std": (0.3081,)}
+_COLOUR: dict[str, Any] = {
     "channels": 3,
     "size": 32,
     "mean": (0.4914, 0.4822, 0.4465),
@@ -47,22 +59,63 @@ _CIFAR_STATS: dict[str, Any] = {
 }
 SOURCES: dict[str, SourceFacts] = {
     "digits": SourceFacts(
-        **_MNIST_STATS,
+        **_GRAY,
+        title="scikit-learn's digits",
+        origin="scikit-learn",
         per_class=(143, 146, 142, 146, 144, 145, 144, 143, 141, 143),
+        classes=DIGITS,
+        out_of_domain="photos",
         index=39,
     ),
+    "photos": SourceFacts(
+        **_COLOUR,
+        title="scikit-learn's photographs",
+        origin="scikit-learn",
+        per_class=(36, 36),
+        classes=("temple", "flower"),
+        out_of_domain="digits",
+        label=0,
+    ),
     "mnist": SourceFacts(
-        **_MNIST_STATS,
+        **_GRAY,
+        title="MNIST",
+        origin="torchvision",
         per_class=(5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
+        classes=DIGITS,
+        out_of_domain="fashion_mnist",
         index=3,
     ),
-    "fashion_mnist": SourceFacts(**_MNIST_STATS, per_class=(6000,) * 10),
-    "cifar10": SourceFacts(**_CIFAR_STATS, per_class=(5000,) * 10),
-    "photos": SourceFacts(**_CIFAR_STATS, per_class=(36, 36), label=0),
-    "image_folder": SourceFacts(**_MNIST_STATS, per_class=None, label=0),
+    "fashion_mnist": SourceFacts(
+        **_GRAY,
+        title="Fashion-MNIST",
+        origin="torchvision",
+        per_class=(6000,) * 10,
+        classes=None,
+        out_of_domain="mnist",
+    ),
+    "cifar10": SourceFacts(
+        **_COLOUR,
+        title="CIFAR-10",
+        origin="torchvision",
+        per_class=(5000,) * 10,
+        classes=(
+            *("airplane", "automobile", "bird", "cat", "deer"),
+            *("dog", "frog", "horse", "ship", "truck"),
+        ),
+        out_of_domain="photos",
+    ),
+    "image_folder": SourceFacts(
+        **_GRAY,
+        title="images of one's own",
+        origin="folder",
+        per_class=None,
+        classes=None,
+        out_of_domain="photos",
+        label=0,
+    ),
 }
-"""`digits` and `photos` are embedded in scikit-learn; digits are placed as MNIST places them and
-share its standardization (Appendix A)."""
+"""Digits are placed as MNIST places them and share its standardization (Appendix A)."""
+every_one_of("SOURCES", SOURCES, get_args(SourceName))
 
 
 class Example(Spec):
@@ -90,7 +143,9 @@ class DataSpec(Spec):
     vary: Bool = Field(
         False, description="replicate r trains on the image r places further in the class"
     )
-    size: Positive = Field(28, description="height and width in pixels (default: the source's)")
+    size: Annotated[Positive, Unit("pixels")] = Field(
+        28, description="height and width in pixels (default: the source's)"
+    )
     channels: Annotated[Literal[1, 3], BeforeValidator(not_bool)] = Field(
         1, description="1 gray, 3 RGB; free for `image_folder`, else the source's"
     )
@@ -131,6 +186,13 @@ class DataSpec(Spec):
         if self.vary and self.examples == "all":
             raise ValueError("vary: must be false when examples is all")
         return self
+
+    @property
+    def images(self) -> str:
+        """Its training images as label/index, or `all`; those of replicate 0 with `vary`."""
+        if self.examples == "all":
+            return "all"
+        return " ".join(f"{example.label}/{example.index}" for example in self.examples)
 
     def check_examples(self, per_class: Sequence[int] | None, replicates: int) -> None:
         """Raise ValueError where an example lies outside the classes counted in `per_class`."""

@@ -3,20 +3,75 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated, ClassVar, Literal
+from abc import abstractmethod
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from idpipe.cells.specs import Bool, Depth, Odd, Positive, Spec
+from idpipe.cells.specs import Bool, Depth, Kind, Odd, Positive, Unit, kinds
 from idpipe.cells.transforms import TILED_KERNELS, pays, tiled_numbers, transform_length
 
 
-class NetSpec(Spec):
-    """What a network is assumed to need where its own class does not say otherwise."""
+class Pace(NamedTuple):
+    """How many steps a network takes, at the learning rate 0.01 of momentum SGD.
 
+    A plateau, which grows with depth, then a decay. Fitted to the cells of the default preset
+    (docs/performance.md).
+    """
+
+    plateau: float
+    """Steps at `idpipe.costs.steps.DEEP` layers."""
+    growth: float
+    """Power of the depth with which the plateau grows."""
+    decay: float
+    """Steps from there to `REFERENCE_STOP`."""
+    power: float
+    """Power of the stop, in parts of `REFERENCE_STOP`, with which the decay of a ReLU network
+    grows; 0, and in a linear one: its logarithm times `LOG`."""
+
+
+class NetSpec(Kind):
+    """What training, costs, captions, figures and tables ask of a network."""
+
+    keys = ("arch", "depth", "width", "activation", "bias")
+
+    title: ClassVar[str]
+    """What it is called; with an s, several of them."""
+    width_unit: ClassVar[str]
+    """What its width counts."""
+    convolutional: ClassVar[bool]
+    """Whether it takes images of any size, and its layers have channels to look at."""
+    codes: ClassVar[tuple[tuple[str, str], ...]]
+    """Letters of its short names, and what they mean, for a legend."""
+    pace: ClassVar[Pace | None]
+    """How many steps it takes; None: not known, so that its cells are priced at whole budgets."""
+
+    @classmethod
+    @abstractmethod
+    def code(cls, depth: int, activation: str) -> str:
+        """A network's short name: letters of `codes` and a number."""
+
+    @property
+    @abstractmethod
+    def slug(self) -> str:
+        """The part of the cell id that names the network."""
+
+    @abstractmethod
+    def weight_shapes(self, channels: int, size: int) -> list[tuple[int, ...]]:
+        """Shapes of the weights, input side first."""
+
+    @abstractmethod
+    def check(self, channels: int, size: int) -> None:
+        """Raise ValueError where it cannot be built for such images."""
+
+    @abstractmethod
     def workspace(self, channels: int, size: int) -> int:
         """Numbers a forward and backward pass of one image holds beside the weights."""
-        raise NotImplementedError
+
+    @property
+    def in_words(self) -> str:
+        """What a network of these settings is called."""
+        return self.title
 
     def transforms(self, channels: int, size: int, images: int) -> int:
         """Numbers in transforms while training."""
@@ -30,12 +85,15 @@ class NetSpec(Spec):
 class FCN(NetSpec):
     """Fully connected network of `depth` weight layers (Sec. 3.1, Appendices E and N)."""
 
-    convolutional: ClassVar[bool] = False
-    """Whether it takes images of any size."""
+    title = "FCN"
+    width_unit = "hidden units"
+    convolutional = False
+    codes = (("H", "H: ReLU FCN and its hidden layers"), ("LinH", "LinH: linear FCN"))
+    pace = Pace(plateau=400.0, growth=2.4, decay=45.0, power=0.0)
 
     arch: Literal["fcn"] = Field("fcn", description="fully connected")
     depth: Depth = Field(description="weight layers; hidden layers + 1")
-    width: Positive = Field(2048, description="units of a hidden layer")
+    width: Annotated[Positive, Unit("units")] = Field(2048, description="units of a hidden layer")
     activation: Literal["relu", "linear"] = Field("relu", description="between layers")
     residual: Bool = Field(
         False, description="blocks x + ReLU(W2 ReLU(W1 x)), no ReLU at the output (Appendix N)"
@@ -69,6 +127,17 @@ class FCN(NetSpec):
         """Numbers a forward and backward pass of one image holds beside the weights."""
         return 2 * ((self.depth - 1) * self.width + channels * size**2)
 
+    @classmethod
+    def code(cls, depth: int, activation: str) -> str:
+        """The paper's: `H9` after its hidden layers, `LinH1` where linear; one layer is `H0`."""
+        return f"{'Lin' if activation == 'linear' and depth > 1 else ''}H{depth - 1}"
+
+    @property
+    def in_words(self) -> str:
+        """`ReLU FCN`, `linear FCN` or `residual ReLU FCN`."""
+        kind = "ReLU" if self.activation == "relu" else "linear"
+        return f"{'residual ' if self.residual else ''}{kind} {self.title}"
+
     @property
     def slug(self) -> str:
         """The part of the cell id that names the network."""
@@ -79,11 +148,18 @@ class FCN(NetSpec):
 class CNN(NetSpec):
     """Convolutions of stride 1 with zero padding, same size out (Sec. 3.2, Appendix A)."""
 
-    convolutional: ClassVar[bool] = True
+    title = "CNN"
+    width_unit = "channels"
+    convolutional = True
+    codes = (("C", "C: CNN and its layers"),)
+    pace = Pace(plateau=90.0, growth=2.2, decay=450.0, power=0.45)
+    """The decay is that of 24 channels of 5 x 5 filters on a grey image."""
 
     arch: Literal["cnn"] = Field("cnn", description="convolutional")
     depth: Depth = Field(description="convolution layers")
-    width: Positive = Field(128, description="channels of a hidden layer")
+    width: Annotated[Positive, Unit("channels")] = Field(
+        128, description="channels of a hidden layer"
+    )
     kernel: Odd = Field(5, description="height and width of the filters")
     activation: Literal["relu", "linear"] = Field("relu", description="between layers")
     bias: Bool = Field(True, description="every layer has a bias")
@@ -125,6 +201,16 @@ class CNN(NetSpec):
             for out, into, *_ in self.weight_shapes(channels, size)
         )
 
+    @classmethod
+    def code(cls, depth: int, activation: str) -> str:
+        """The paper's: `C20` after its layers."""
+        return f"C{depth}"
+
+    @property
+    def in_words(self) -> str:
+        """`CNN`, whose units are ReLU, or `linear CNN`."""
+        return self.title if self.activation == "relu" else f"linear {self.title}"
+
     @property
     def slug(self) -> str:
         """The part of the cell id that names the network."""
@@ -135,6 +221,8 @@ class CNN(NetSpec):
 
 AnyNet = FCN | CNN
 Net = Annotated[AnyNet, Field(discriminator="arch")]
+NETS: dict[str, type[NetSpec]] = kinds(Net)
+"""Arch -> its class."""
 
 InitName = Literal[
     "pytorch",

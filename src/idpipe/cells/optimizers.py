@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from idpipe.cells.specs import AtLeastZero, Bool, Decay, Factor, Rate, Share, Spec
+from idpipe.cells.specs import (
+    AtLeastZero,
+    Bool,
+    Decay,
+    Factor,
+    Kind,
+    Rate,
+    Share,
+    Spec,
+    kinds,
+)
 
 
-class OptimizerSpec(Spec):
-    """What costs and figures ask of an optimizer beside its settings.
+class OptimizerSpec(Kind):
+    """What costs, figures and tables ask of an optimizer."""
 
-    A class that leaves one of them out is a TypeError where it is defined.
-    """
+    keys = ("name", "lr")
 
     title: ClassVar[str]
     """What figures call it."""
@@ -26,13 +35,6 @@ class OptimizerSpec(Spec):
     speed: ClassVar[float | None]
     """How many times as fast as momentum SGD at the same base rate; None: not known, so that its
     cells are priced at their whole budgets."""
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **settings: Any) -> None:
-        """Refuse an optimizer that leaves a fact out."""
-        facts = ("title", "states", "update_flops", "update_passes", "speed")
-        if missing := [fact for fact in facts if not hasattr(cls, fact)]:
-            raise TypeError(f"{cls.__name__} must declare {', '.join(missing)} (OptimizerSpec)")
 
 
 class SGD(OptimizerSpec):
@@ -120,9 +122,7 @@ class Adamax(OptimizerSpec):
 
 
 Optimizer = Annotated[SGD | Adagrad | RMSprop | Adam | Adamax, Field(discriminator="name")]
-OPTIMIZERS: dict[str, type[OptimizerSpec]] = {
-    kind.model_fields["name"].default: kind for kind in get_args(get_args(Optimizer)[0])
-}
+OPTIMIZERS: dict[str, type[OptimizerSpec]] = kinds(Optimizer)
 """Name -> its class."""
 
 

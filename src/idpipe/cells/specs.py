@@ -5,8 +5,9 @@ Neither torch nor numpy is imported here.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, ClassVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
@@ -36,6 +37,13 @@ class Says:
     text: str
 
 
+@dataclass(frozen=True)
+class Unit:
+    """What a setting counts or is measured in; part of an annotation."""
+
+    text: str
+
+
 FILLED_IN = Says("left out; idpipe fills it in")
 
 # Bounds far above any use, so that a slip of the keyboard is refused before it is computed with.
@@ -43,13 +51,14 @@ MOST = 10**9
 Positive = Annotated[int, Strict(), Field(ge=1, le=MOST)]
 NonNegative = Annotated[int, Strict(), Field(ge=0, le=MOST)]
 Seed = Annotated[int, Strict(), Field(ge=0, lt=2**63), Says("a whole number from 0 to 2^63 - 1")]
-Depth = Annotated[int, Strict(), Field(ge=1, le=10_000)]
+Depth = Annotated[int, Strict(), Field(ge=1, le=10_000), Unit("layers")]
 Odd = Annotated[
     int,
     Strict(),
     Field(ge=1, le=MOST, json_schema_extra={"not": {"multipleOf": 2}}),
     AfterValidator(_odd),
     Says(f"an odd whole number from 1 to {MOST - 1:,}"),
+    Unit("pixels"),
 ]
 Bool = Annotated[bool, Strict()]
 # YAML reads 1e-4 (no dot) as text; a number written as text is taken as the number. Bounds stand
@@ -69,7 +78,39 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def kinds(union: Any) -> dict[str, type[Spec]]:
+class Kind(Spec):
+    """One of the kinds of a setting, such as an optimizer.
+
+    The base of such kinds says in class variables and abstract methods what the rest of idpipe asks
+    of each, and in `keys` which settings it must have. A kind that leaves one out is a TypeError
+    where it is defined.
+    """
+
+    keys: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **settings: Any) -> None:
+        """Refuse a kind that leaves something out."""
+        if not cls.model_fields:
+            return  # a base of kinds
+        facts = sorted(name for name in cls.__class_vars__ if not hasattr(cls, name))
+        missing = [*facts, *sorted(cls.__abstractmethods__)]
+        missing += [f"the key {key}" for key in cls.keys if key not in cls.model_fields]
+        if missing:
+            base = cls.__mro__[1].__name__
+            raise TypeError(f"{cls.__name__} must declare {', '.join(missing)} (see {base})")
+
+
+def every_one_of(registry: str, entries: Mapping[str, object], names: Iterable[str]) -> None:
+    """Raise TypeError where a registry lacks one of the names, or has another."""
+    asked = set(names)
+    if lacking := sorted(asked - entries.keys()):
+        raise TypeError(f"{registry} lacks {', '.join(lacking)}")
+    if other := sorted(entries.keys() - asked):
+        raise TypeError(f"{registry} has {', '.join(other)}, which no setting names")
+
+
+def kinds(union: Any) -> dict[str, Any]:
     """Tag value -> class of a discriminated union such as `Net` or `Optimizer`."""
     union_type, info = get_args(union)[:2]
     tag = info.discriminator

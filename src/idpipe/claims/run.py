@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from idpipe.cells import LIVE, LOST, SOURCES
+from idpipe.cells import LIVE, LOST, NETS, SOURCES
 from idpipe.claims.samples import Sample, Untestable
 from idpipe.errors import FigureError
 from idpipe.results import Results, Rung, networks
@@ -250,9 +250,10 @@ def _width(rung: Rung) -> int:
 
 def _needed(rung: Rung) -> tuple[str, int]:
     """The unit of a width, and the least that stands for the paper's."""
-    if rung["arch"] == "cnn":
-        return "channels", CHANNELS
-    return "hidden units", int(SOURCES[rung["source"]].channels * rung["size"] ** 2)
+    net = NETS[rung["arch"]]
+    if net.convolutional:
+        return net.width_unit, CHANNELS
+    return net.width_unit, int(SOURCES[rung["source"]].channels * rung["size"] ** 2)
 
 
 def wide_enough(rung: Rung) -> bool:
@@ -278,4 +279,4 @@ def describe(rung: Rung) -> str:
     """A network's settings in short, such as `5-layer CNN (24 channels)`."""
     unit, _ = _needed(rung)
     wide = f" ({rung['width']} {unit})" if rung["depth"] > 1 else ""
-    return f"{rung['depth']}-layer {rung['arch'].upper()}{wide}"
+    return f"{rung['depth']}-layer {NETS[rung['arch']].title}{wide}"

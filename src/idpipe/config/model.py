@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, Strict, model_validator
 
 from idpipe.cells import (
     ONE_ZERO,
+    SOURCES,
     Bool,
     DataSpec,
     NonNegative,
@@ -19,6 +20,7 @@ from idpipe.cells import (
     Share,
     SourceName,
     Spec,
+    StockName,
     canonical_json,
 )
 from idpipe.config.studies import Limits, Settings, Study
@@ -55,7 +57,6 @@ PatternName = Literal[
 ]
 
 
-StockName = Literal["digits", "photos", "mnist", "fashion_mnist", "cifar10"]
 """Sources that are the same everywhere: all but the user's own folder."""
 
 
@@ -171,8 +172,7 @@ def source_key(data: DataSpec) -> str:
 
 def out_of_domain_source(data: DataSpec, probes: ProbeSpec) -> str:
     """The source of the out-of-domain probes (`probes.out_of_domain_source`)."""
-    fallback = {"mnist": "fashion_mnist", "fashion_mnist": "mnist", "photos": "digits"}
-    return probes.out_of_domain_source or fallback.get(data.source, "photos")
+    return probes.out_of_domain_source or SOURCES[data.source].out_of_domain
 
 
 def probe_hash(data: DataSpec, probes: ProbeSpec, replicates: int) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from idpipe.cells import Cell
+from idpipe.cells import NETS, Cell, column_values
 from idpipe.errors import FigureError
 
 
@@ -40,7 +40,7 @@ class Planned:
 
     @cached_property
     def _columns(self) -> dict[str, Any]:
-        return self.cell.columns
+        return column_values(self.cell)
 
 
 N = TypeVar("N", bound=Network)
@@ -69,16 +69,13 @@ def deepest(networks: Sequence[N]) -> N:
 
 
 def by_code(study: str, networks: Sequence[N]) -> dict[str, N]:
-    """The paper's name of each network -> the network. Raises FigureError where two share it."""
+    """The short name of each network -> the network. Raises FigureError where two share it."""
     return _single(study, networks, code, "")
 
 
 def code(network: Network) -> str:
-    """The paper's name for a network: `H9`, `LinH1`, `C20`; one layer has no activation."""
-    if network["arch"] == "cnn":
-        return f"C{network['depth']}"
-    linear = network["activation"] == "linear" and network["depth"] > 1
-    return f"{'Lin' if linear else ''}H{network['depth'] - 1}"
+    """A network's short name, such as the paper's `H9`, `LinH1` and `C20`."""
+    return NETS[network["arch"]].code(network["depth"], network["activation"])
 
 
 def _single(study: str, networks: Sequence[N], key: Callable[[N], Any], what: str) -> dict[Any, N]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
-from idpipe.cells import CNN, FCN, SGD, Cell
+from idpipe.cells import CNN, FCN, SGD, Cell, Pace
 
 REFERENCE_STOP = 0.002
 """The train MSE for which the constants below count steps."""
@@ -14,32 +13,7 @@ DEEP = 10
 """The depth for which they do."""
 
 
-@dataclass(frozen=True)
-class Pace:
-    """Steps to `REFERENCE_STOP` at the paper's rate, momentum SGD at 0.01 and 0.9, and one image.
-
-    A plateau, which grows with depth, then a decay. Fitted to the cells of the default preset
-    (docs/performance.md).
-    """
-
-    plateau: float
-    """Steps at `DEEP` layers."""
-    growth: float
-    """Power of the depth with which the plateau grows."""
-    decay: float
-    """Steps from there to `REFERENCE_STOP`."""
-    power: float
-    """Power of the stop, in parts of `REFERENCE_STOP`, with which the decay of a ReLU network
-    grows; 0, and in a linear one: its logarithm times `LOG`."""
-
-
 LOG = 0.33
-PACES = {
-    "fcn": Pace(plateau=400.0, growth=2.4, decay=45.0, power=0.0),
-    "cnn": Pace(plateau=90.0, growth=2.2, decay=450.0, power=0.45),
-}
-"""The decay of a CNN is that of 24 channels of 5 x 5 filters on a grey image."""
-
 WIDTH_POWER, KERNEL_POWER, SHALLOW_POWER = -0.4, -0.5, 0.5
 """Powers of channels, filter size and depth (up to `SHALLOW`) with which a CNN's decay grows."""
 
@@ -63,7 +37,7 @@ def steps_expected(cell: Cell) -> int:
     A cell that trains on all images of a source is not expected to fit them, nor one whose
     architecture or optimizer has no numbers here.
     """
-    pace = PACES.get(cell.net.arch)
+    pace = cell.net.pace
     if cell.stop_mse == 0 or cell.data.examples == "all":
         return cell.max_steps
     speed = cell.optimizer.speed

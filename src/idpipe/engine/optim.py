@@ -21,7 +21,7 @@ from torch.optim.adamax import adamax
 from torch.optim.rmsprop import rmsprop
 from torch.optim.sgd import sgd
 
-from idpipe.cells import Cell, Schedule
+from idpipe.cells import OPTIMIZERS, Cell, Schedule, every_one_of
 from idpipe.cells import optimizers as specs
 
 Tensors = list[Tensor]
@@ -143,6 +143,7 @@ RULES: dict[str, Rule] = {
     "adam": Rule(("average", "average of squares"), _adam, fused=True, counts=True),
     "adamax": Rule(("average", "infinity norm"), _adamax, counts=True),
 }
+every_one_of("RULES", RULES, OPTIMIZERS)
 
 
 class Optimizer:

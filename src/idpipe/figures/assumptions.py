@@ -94,15 +94,7 @@ def _found(results: Results) -> dict[tuple[str, str, int], Rung]:
     rungs = networks(results, STUDY)
     cells = {rung.cell_id: results.cell(rung.cell_id) for rung in rungs}
     named = readings(cells)
-    return {(named[r.cell_id], kind(cells[r.cell_id]), int(r.value)): r for r in rungs}
-
-
-def kind(cell: Cell) -> str:
-    """`CNN` (with ReLU), `ReLU FCN`, `linear FCN`."""
-    activation, arch = str(cell.columns["activation"]), cell.net.arch.upper()
-    if (arch, activation) == ("CNN", "relu"):
-        return arch
-    return f"{activation.replace('relu', 'ReLU')} {arch}"
+    return {(named[r.cell_id], cells[r.cell_id].net.in_words, int(r.value)): r for r in rungs}
 
 
 def readings(cells: Mapping[str, Cell]) -> dict[str, str]:
@@ -116,7 +108,7 @@ def readings(cells: Mapping[str, Cell]) -> dict[str, str]:
     for cell_id, cell in cells.items():
         settings = dict(_flat(cell.model_dump(mode="json")))
         del settings["net.depth"]
-        usual = first.setdefault(kind(cell), settings)
+        usual = first.setdefault(cell.net.in_words, settings)
         changed = {key: value for key, value in settings.items() if usual.get(key) != value}
         text = ", ".join(f"{key.rpartition('.')[2]}: {changed[key]}" for key in changed)
         named[cell_id] = text or "default"

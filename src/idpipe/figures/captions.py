@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from idpipe import store
-from idpipe.cells import ENDINGS, Cell
+from idpipe.cells import ENDINGS, SOURCES, Cell
 from idpipe.config import Plan
 from idpipe.errors import StoreError
-from idpipe.figures.differences import kind, listing, of_figure, shown_cells, source_name, unit
+from idpipe.figures.differences import listing, of_figure, shown_cells
 from idpipe.figures.paper import SHOWS
 from idpipe.figures.registry import FIGURES
 from idpipe.store import Layout
@@ -68,26 +68,22 @@ def _networks(cells: Sequence[Cell]) -> str:
     """What a study's networks are, and what they are trained on."""
     kinds = itertools.groupby(sorted(cells, key=_kind), _kind)
     told = " and ".join(f"{name} {_shape(list(alike))}" for name, alike in kinds)
-    sources = listing(source_name(cell.data.source) for cell in cells)
+    sources = listing(SOURCES[cell.data.source].title for cell in cells)
     sizes = listing(f"{cell.data.size} × {cell.data.size}" for cell in cells)
     images = listing(_images(cell) for cell in cells)
     return f"{told}, trained on {images} of {sources}, {sizes} pixels"
 
 
 def _kind(cell: Cell) -> str:
-    name = kind(cell.net.arch)
-    if cell.net.arch != "fcn":
-        return name
-    residual = "residual " if cell.net.residual else ""
-    return f"{residual}{'ReLU' if cell.net.activation == 'relu' else 'linear'} {name}"
+    return f"{cell.net.in_words}s"
 
 
 def _shape(cells: Sequence[Cell]) -> str:
     depths = sorted({cell.net.depth for cell in cells})
     parts = [f"of {listing(map(str, depths))} layer{'s' if depths != [1] else ''}"]
     if widths := sorted({cell.net.width for cell in cells if cell.net.depth > 1}):
-        parts.append(f"{listing(f'{width:,}' for width in widths)} {unit(cells[0].net.arch)}")
-    if kernels := sorted({cell.net.kernel for cell in cells if cell.net.arch == "cnn"}):
+        parts.append(f"{listing(f'{width:,}' for width in widths)} {cells[0].net.width_unit}")
+    if kernels := sorted({cell.net.kernel for cell in cells if hasattr(cell.net, "kernel")}):
         parts.append(f"{listing(f'{side} × {side}' for side in kernels)} filters")
     return ", ".join(parts)
 

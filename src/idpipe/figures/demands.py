@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from idpipe.cells import Cell
+from idpipe.cells import NETS, Cell
 from idpipe.config import N, Planned, along, by_code, split
 from idpipe.errors import FigureError
 
@@ -62,9 +62,10 @@ def on_one_image(study: str, networks: Sequence[N]) -> Sequence[N]:
 def convolutional(study: str, networks: Sequence[N]) -> Sequence[N]:
     """The networks, if they take images of any size and have channels to view; else FigureError."""
     for network in networks:
-        if network["arch"] != "cnn":
+        if not NETS[network["arch"]].convolutional:
+            allowed = " or ".join(arch for arch, net in NETS.items() if net.convolutional)
             raise FigureError(
-                f"studies.{study}: net.arch must be cnn in this figure; {network.cell_id} is "
+                f"studies.{study}: net.arch must be {allowed} in this figure; {network.cell_id} is "
                 f"{network['arch']}"
             )
     return networks

@@ -8,23 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from idpipe.cells import Cell
+from idpipe.cells import DIGITS, NETS, SOURCES, Cell
 from idpipe.config import Plan, Planned, ProbeSpec
 from idpipe.figures.demands import taken
 from idpipe.figures.registry import Figure
 
 APART = ("replicates", "stop_mse")
 """Keys of a cell that are told by themselves: in both the paper's preset is not the paper."""
-SOURCES = {
-    "digits": "scikit-learn's digits",
-    "photos": "scikit-learn's photographs",
-    "mnist": "MNIST",
-    "fashion_mnist": "Fashion-MNIST",
-    "cifar10": "CIFAR-10",
-    "image_folder": "images of one's own",
-}
-KINDS = {"cnn": "CNNs", "fcn": "FCNs"}
-WIDTHS = {"cnn": "channels", "fcn": "hidden units"}
 NAMES = {
     "net.depth": "{} layers",
     "net.width": "{} {width}",
@@ -111,20 +101,11 @@ def of_study(ours: Sequence[Cell], paper: Sequence[Cell] | None) -> list[str]:
             parts.setdefault(part, []).append(arch)
     lines: dict[str, list[str]] = {}
     for part, archs in parts.items():
-        where = "" if archs == kinds else f"{listing(map(kind, archs))}: "
+        names = listing(f"{NETS[arch].title}s" for arch in archs)
+        where = "" if archs == kinds else f"{names}: "
         lines.setdefault(where, []).append(part)
     told = [f"{where}{'; '.join(lines[where])}" for where in sorted(lines, key=bool)]
     return told or ["the same settings in other combinations"]
-
-
-def kind(arch: str) -> str:
-    """What networks of an architecture are called."""
-    return KINDS.get(arch, f"{arch} networks")
-
-
-def unit(arch: str) -> str:
-    """What their width counts."""
-    return WIDTHS.get(arch, "units")
 
 
 def of_probes(figure: Figure, ours: ProbeSpec, paper: ProbeSpec) -> list[str]:
@@ -155,7 +136,7 @@ def _listed(probes: ProbeSpec, key: str) -> list[str]:
 def _flat(cell: Cell) -> Settings:
     """A cell's settings by dotted keys, its images by one key and those told apart left out."""
     settings = dict(_dotted(cell.model_dump(mode="json", exclude={*APART}), ""))
-    settings["data.examples"] = cell.columns["examples"]
+    settings["data.examples"] = cell.data.images
     if cell.net.depth == 1:
         del settings["net.width"]  # of hidden layers, which it has none of
     return settings
@@ -183,7 +164,7 @@ def _compared(arch: str, ours: Sequence[Settings], paper: Sequence[Settings]) ->
     for key in dict.fromkeys([*NAMES, *(key for cell in [*paper, *ours] for key in cell)]):
         mine, theirs = _values(ours, key), _values(paper, key)
         if set(mine) != set(theirs) and mine and theirs:
-            form = NAMES.get(key, f"{key} {{}}").replace("{width}", unit(arch))
+            form = NAMES.get(key, f"{key} {{}}").replace("{width}", NETS[arch].width_unit)
             yield _instead(form, mine, theirs)
 
 
@@ -206,7 +187,7 @@ def _by_class(cells: Iterable[Settings]) -> list[Settings]:
 
 def _classes(source: str, examples: str) -> Settings:
     """The digits that are trained on; the classes of other sources cannot be compared."""
-    if examples == "all" or source not in ("digits", "mnist"):
+    if examples == "all" or SOURCES[source].classes != DIGITS:
         return {"data.classes": "all"} if examples == "all" else {}
     return {"data.classes": " ".join(image.partition("/")[0] for image in examples.split())}
 
@@ -233,7 +214,7 @@ def listing(values: Iterable[str]) -> str:
 
 def _said(key: str, value: object) -> str:
     tell: Callable[[Any], str] | None = {
-        "data.source": source_name,
+        "data.source": lambda name: SOURCES[name].title,
         "schedule.milestones": lambda shares: _stages(shares),
         "net.kernel": lambda side: f"{side} × {side}",
     }.get(key)
@@ -244,8 +225,3 @@ def _said(key: str, value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:.12g}" if isinstance(value, float) else str(value)
-
-
-def source_name(source: str) -> str:
-    """What a data source is called."""
-    return SOURCES.get(source, source)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from idpipe.cells import SOURCES
+from idpipe.cells import NETS, SOURCES
 from idpipe.config import FigureStyle, by_code
 from idpipe.figures.demands import of_image, of_images
 from idpipe.figures.parts.grids import Panel, Sheet, Shown, absent, class_name, prediction_figure
@@ -19,11 +19,7 @@ RELU = [f"H{hidden}" for hidden in (0, 1, 3, 5, 7, 9)]
 LINEAR = [f"LinH{hidden}" for hidden in (1, 3, 5, 7, 9)]
 CNNS = [f"C{layers}" for layers in (3, 5, 10, 14, 20, 24)]
 """The paper's networks of Figs. 38 to 40."""
-LEGEND = {
-    "H": "H: ReLU FCN and its hidden layers",
-    "LinH": "LinH: linear FCN",
-    "C": "C: CNN and its layers",
-}
+LEGEND = {letters: text for net in NETS.values() for letters, text in net.codes}
 """What the letters before a network's number mean."""
 OPENING = {"C20": "CNN 20", "H9": "FCN 10", "H0": "FCN 1"}
 """The networks of Fig. 1, top to bottom, by their layers."""
@@ -37,7 +33,7 @@ def fig01(results: Results, style: FigureStyle) -> Figure:
     found = by_code("all_examples", networks(results, "all_examples"))
     picked = dict.fromkeys(_nearest(found, name) for name in OPENING)
     shown = [
-        Shown(found[name], f"{str(found[name]['arch']).upper()} {found[name].value}", name)
+        Shown(found[name], f"{NETS[found[name]['arch']].title} {found[name].value}", name)
         for name in picked
         if name in found
     ]

@@ -6,9 +6,13 @@ Adding a pattern: its name in `idpipe.config.PatternName`, a function here, its 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
+
+from idpipe.cells import every_one_of
+from idpipe.config import PatternName
 
 Plane = Float64[np.ndarray, "h w"]
 
@@ -82,3 +86,4 @@ PATTERNS: dict[str, Callable[[int], Float[np.ndarray, "size size"]]] = {
     "noise": _noise,
 }
 """Name -> gray values in [0, 1] at size x size pixels: one picture, drawn at any resolution."""
+every_one_of("PATTERNS", PATTERNS, get_args(PatternName))

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from idpipe.cells import CNN, FCN, AnyNet
+from idpipe.cells import CNN, FCN, NETS, AnyNet, every_one_of
 from idpipe.nets.convolutions import convolve
 from idpipe.nets.numerics import Params
 
@@ -99,6 +99,7 @@ LAYERS: dict[str, Callable[..., Iterator[Tensor]]] = {
     "fcn": _fcn_layers,
     "cnn": _cnn_layers,
 }
+every_one_of("LAYERS", LAYERS, NETS)
 
 
 def forward_and_dead(

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import init as torch_init
 
-from idpipe.cells import Cell, derived_seed
+from idpipe.cells import Cell, InitName, derived_seed, every_one_of
 from idpipe.nets.numerics import DTYPES, Params
 
 
@@ -74,6 +75,7 @@ INITS: dict[str, Callable[[Tensor, torch.Generator], None]] = {
 `geometric` N(0, 1/sqrt(f_i f_o)); Xavier variance 2/(f_i + f_o); Kaiming variance 2/f_i;
 `orthogonal` orthonormal rows or columns of the [out, rest] matrix.
 """
+every_one_of("INITS", INITS, get_args(InitName))
 
 
 def initial_params(

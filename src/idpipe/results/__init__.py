@@ -20,7 +20,6 @@ from idpipe.results.tables import (
     STUDIES,
     TABLE1,
     TABLES,
-    Column,
     Table,
 )
 from idpipe.results.theorems import DELTA, Fit, Point, fit_of, point_of
@@ -41,7 +40,6 @@ __all__ = [
     "STUDIES",
     "TABLE1",
     "TABLES",
-    "Column",
     "Fit",
     "Images",
     "Initial",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from idpipe import formats, store
+from idpipe.cells import column_values
+from idpipe.config import axis_keys, value_at
 from idpipe.errors import StoreError
 from idpipe.results.tables import CELLS, HISTORY, LAYERS, METRICS, STUDIES, TABLES, Table
 from idpipe.store import Selection
@@ -31,10 +34,9 @@ def gather(selection: Selection, wanted: Sequence[Table] = TABLES) -> dict[str, 
     missing = [i for i in ids if not (evaluation(i) / "metrics.parquet").is_file()]
     if missing:
         raise StoreError(f"no evaluation of {', '.join(missing)} below {selection.cells}")
-    pairs = [(study, cell_id) for study, cells in selection.studies.items() for cell_id in cells]
     read: dict[Table, Callable[[], pd.DataFrame]] = {
         CELLS: lambda: pd.concat([cell_rows(folder(i)) for i in ids]),
-        STUDIES: lambda: pd.DataFrame(pairs, columns=["study", "cell_id"]),
+        STUDIES: lambda: pd.DataFrame(_members(selection), columns=["study", "cell_id", "axes"]),
         METRICS: lambda: pd.concat([_checked(evaluation(i) / "metrics.parquet", i) for i in ids]),
         HISTORY: lambda: pd.concat([_checked(folder(i) / "history.parquet", i) for i in ids]),
         LAYERS: lambda: pd.concat(
@@ -49,6 +51,15 @@ def gather(selection: Selection, wanted: Sequence[Table] = TABLES) -> dict[str, 
     return {table.name: table.conform(read[table]()) for table in wanted}
 
 
+def _members(selection: Selection) -> Iterator[tuple[str, str, str]]:
+    """Study, cell, and JSON of the cell's values of the study's axes."""
+    for study, members in selection.studies.items():
+        for cell_id in members:
+            cell = store.read_cell(selection.cell(cell_id)).model_dump(mode="json")
+            axes = {axis: value_at(cell, axis_keys(axis)) for axis in selection.axes.get(study, [])}
+            yield study, cell_id, json.dumps(axes)
+
+
 def _checked(path: Path, cell_id: str) -> pd.DataFrame:
     frame = formats.read_parquet(path)
     if len(frame) == 0 or not (frame["cell_id"] == cell_id).all():
@@ -61,7 +72,7 @@ def cell_rows(folder: Path) -> pd.DataFrame:
     cell, status = store.read_cell(folder), store.read_json(folder / "status.json")
     shared = {
         "cell_id": cell.cell_id,
-        **cell.columns,
+        **column_values(cell),
         "seconds": status["seconds"],
         "device": status["device"],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from idpipe.cells import LIVE, LOST, MAX_STEPS
+from idpipe.cells import LIVE, LOST, MAX_STEPS, NETS, NetSpec
 from idpipe.config import along, split
 from idpipe.results.run import Results
 
@@ -104,29 +105,27 @@ def _ladder(study: str, rungs: Sequence[Rung], axis: str) -> Ladder:
 
 def setting(rungs: Sequence[Rung], told: Sequence[str]) -> str:
     """What networks share beside the columns `told` elsewhere: `5 × 5 filters, 128 channels`."""
-    kinds = {"fcn": "FCN", "cnn": "CNN"}
-    parts = {
-        name: _shared([rung for rung in rungs if rung["arch"] == arch], arch, told)
-        for arch, name in kinds.items()
-        if any(rung["arch"] == arch for rung in rungs)
-    }
+    parts = {}
+    for arch, net in NETS.items():
+        if alike := [rung for rung in rungs if rung["arch"] == arch]:
+            parts[net.title] = _shared(alike, net, told)
     if len(parts) == 1:
         return next(iter(parts.values()))
     return "; ".join(f"{name}: {text}" for name, text in parts.items() if text)
 
 
-def _shared(rungs: Sequence[Rung], arch: str, told: Sequence[str]) -> str:
-    """The same for networks of one architecture; a width means nothing where there is one layer."""
+def _shared(rungs: Sequence[Rung], net: type[NetSpec], told: Sequence[str]) -> str:
+    """The same for networks of one kind; a width means nothing where there is one layer."""
     layers = {int(rung["depth"]) for rung in rungs}
     hidden = [rung for rung in rungs if rung["depth"] > 1] or rungs
     widths = sorted({int(rung["width"]) for rung in hidden})
-    span = " to ".join(f"{width}" for width in dict.fromkeys((widths[0], widths[-1])))
     parts = []
     if "depth" not in told and len(layers) == 1:
         parts.append(f"{min(layers)} layer{'s' if min(layers) > 1 else ''}")
-    if arch == "cnn" and "kernel" not in told:
-        sides = {f"{rung['kernel']:.0f}" for rung in rungs}
+    if "kernel" not in told:
+        sides = {f"{rung['kernel']:.0f}" for rung in rungs if not math.isnan(rung["kernel"])}
         parts += [f"{side} × {side} filters" for side in sides if len(sides) == 1]
     if "width" not in told:
-        parts.append(f"{span} channels" if arch == "cnn" else f"hidden width {span}")
+        span = " to ".join(f"{width}" for width in dict.fromkeys((widths[0], widths[-1])))
+        parts.append(f"{span} {net.width_unit}")
     return ", ".join(parts)

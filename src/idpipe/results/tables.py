@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from idpipe.cells import ENDINGS, FCN, Cell, DataSpec, Net, Optimizer, Spec, kinds
+from idpipe.cells import ENDINGS, NETS, SETTINGS, Column, named
 
 if TYPE_CHECKING:
     pass
@@ -18,21 +17,6 @@ KINDS = ("train", "blend", "unseen", "out_of_domain", "pattern", "correlated")
 REFERENCES = ("identity", "constant")
 STATES = ("trained", "untrained")
 QUANTITIES = ("error_rate", "chance", "distance")
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table."""
-
-    name: str
-    type: str
-    """pandas dtype."""
-    unit: str
-    meaning: str
-    allowed: str = ""
-    """Its values: names in backticks, or a range of numbers."""
-    null: str = "never"
-    """When there is no value."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +32,8 @@ class Table:
         return frame[[c.name for c in self.columns]].astype({c.name: c.type for c in self.columns})
 
 
-def _one_of(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
-
-
-def _choices(model: type[Spec], key: str) -> str:
-    return _one_of(get_args(model.model_fields[key].annotation))
-
-
 _CELL_ID = Column("cell_id", "str", "", "the cell; folder name below results/cells")
 _REPLICATE = Column("replicate", "int64", "", "replicate of the cell, from 0", "≥ 0")
-_BOOL = _one_of(("true", "false"))
 
 CELLS = Table(
     "cells",
@@ -66,32 +41,9 @@ CELLS = Table(
     (
         _CELL_ID,
         _REPLICATE,
-        Column("arch", "str", "", "architecture", _one_of(kinds(Net))),
-        Column("depth", "int64", "layers", "weight layers; hidden layers + 1", "≥ 1"),
-        Column("width", "int64", "units", "hidden units (fcn) or channels (cnn)", "≥ 1"),
-        Column(
-            "kernel", "float64", "pixels", "height and width of the filters", "≥ 1", "no filters"
-        ),
-        Column("activation", "str", "", "between layers", _choices(FCN, "activation")),
-        Column("residual", "bool", "", "residual blocks (Appendix N)", _BOOL),
-        Column("bias", "bool", "", "layers have biases", _BOOL),
-        Column("train_layers", "str", "", "layers that train", _choices(Cell, "train_layers")),
-        Column("init", "str", "", "weight initialization", _choices(Cell, "init")),
-        Column("bias_init", "str", "", "bias initialization", _choices(Cell, "bias_init")),
-        Column("optimizer", "str", "", "optimizer", _one_of(kinds(Optimizer))),
-        Column("lr", "float64", "", "base learning rate", "> 0"),
-        Column("precision", "str", "", "arithmetic of the training", _choices(Cell, "precision")),
-        Column("source", "str", "", "data source", _choices(DataSpec, "source")),
-        Column("size", "int64", "pixels", "height and width of the training image", "≥ 1"),
-        Column(
-            "examples",
-            "str",
-            "",
-            "training images as label/index, or `all`; replicate 0's with `data.vary`",
-        ),
-        Column("seed", "int64", "", "base seed", "≥ 0"),
+        *SETTINGS,
         Column("parameters", "int64", "", "weights without biases, as in Table 1", "≥ 1"),
-        Column("status", "str", "", "how it ended", _one_of(ENDINGS)),
+        Column("status", "str", "", "how it ended", named(ENDINGS)),
         Column("restarts", "int64", "", "restarts before the attempt that was kept", "≥ 0"),
         Column("steps", "int64", "steps", "steps of the attempt that was kept", "≥ 0"),
         Column("mse", "float64", "standardized²", "final train MSE", "≥ 0", "`diverged`"),
@@ -104,7 +56,16 @@ CELLS = Table(
 STUDIES = Table(
     "studies",
     "one cell of one study, in the order of the study's grid",
-    (Column("study", "str", "", "study name"), _CELL_ID),
+    (
+        Column("study", "str", "", "study name"),
+        _CELL_ID,
+        Column(
+            "axes",
+            "str",
+            "",
+            "the cell's values of the axes that the study varies, by their keys, as JSON",
+        ),
+    ),
 )
 METRICS = Table(
     "metrics",
@@ -119,7 +80,7 @@ METRICS = Table(
             "name of the probe: `train0`, `unseen1`, a pattern's, ...; `rho=0.3/04` for "
             "correlated ones",
         ),
-        Column("kind", "str", "", "kind of the probe", _one_of(KINDS)),
+        Column("kind", "str", "", "kind of the probe", named(KINDS)),
         Column("rho", "float64", "", "correlation to the training image", "0 to 1", "named probes"),
         Column("size", "int64", "pixels", "height and width of the probe", "≥ 1"),
         Column(
@@ -128,7 +89,7 @@ METRICS = Table(
             "",
             "the probe itself (identity) or the training image (constant), which cells of several "
             "training images have no rows of",
-            _one_of(REFERENCES),
+            named(REFERENCES),
         ),
         Column(
             "correlation",
@@ -174,9 +135,7 @@ LAYERS = Table(
         _CELL_ID,
         _REPLICATE,
         Column("layer", "int64", "", "layer, from 1 at the bottom; 0 is the input itself", "≥ 0"),
-        Column(
-            "state", "str", "", "after training, or the attempt kept at step 0", _one_of(STATES)
-        ),
+        Column("state", "str", "", "after training, or the attempt kept at step 0", named(STATES)),
         Column(
             "quantity",
             "str",
@@ -184,7 +143,7 @@ LAYERS = Table(
             "`error_rate` of the averaging classifier (Fig. 5); `chance`, the error rate of always "
             "naming the largest class (layer 0 only); `distance` of the weights from "
             "initialization, ‖W − W₀‖ / ‖W₀‖ (Fig. 19)",
-            _one_of(QUANTITIES),
+            named(QUANTITIES),
         ),
         Column("value", "float64", "", "its value; a rate is at most 1", "≥ 0", "`diverged`"),
     ),
@@ -204,7 +163,7 @@ EVIDENCE = Table(
             "`null_dimension`, m/C − r, and `bound`, Eq. (12), of Theorem 2; `sharpness` of the "
             "outputs relative to the inputs; `mixture`: correlation of outputs to their best "
             "mixture of training images; `upper10`: to the training image, of the top 10 layers",
-            _one_of(EVIDENCES),
+            named(EVIDENCES),
         ),
         Column("value", "float64", "", "its value", "-1 to inf", "`diverged`"),
     ),
@@ -226,7 +185,7 @@ TABLE1 = Table(
         Column("section", "str", "", "what the paper's columns count"),
         Column("row", "str", "", "the paper's row"),
         Column("column", "str", "", "the paper's column"),
-        Column("arch", "str", "", "architecture", _one_of(kinds(Net))),
+        Column("arch", "str", "", "architecture", named(NETS)),
         Column("layers", "int64", "layers", "weight layers", "≥ 1"),
         Column("width", "int64", "units", "hidden units (fcn) or channels (cnn)", "≥ 1"),
         Column("kernel", "Int64", "pixels", "height and width of the filters", "≥ 1", "no filters"),

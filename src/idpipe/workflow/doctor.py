@@ -36,7 +36,6 @@ NETWORK_SECONDS = 3.0
 GIB = 2**30
 ROOM_BYTES = GIB // 2
 """Room on the disk for a run's images, tables and figures, beside its weights."""
-EMBEDDED = ("digits", "photos")
 
 
 @dataclass(frozen=True)
@@ -237,8 +236,9 @@ def sources(plan: Plan | None) -> Iterator[Finding]:
     if plan is not None:
         where, results = plan.config.data, Path(plan.config.results)
         wanted = {spec.source: key for key, spec in Targets(plan).sources.items()}
-    yield Finding("images", f"{' and '.join(EMBEDDED)} are embedded in scikit-learn")
-    stock = [name for name in SOURCES if name not in (*EMBEDDED, "image_folder")]
+    embedded = [name for name, facts in SOURCES.items() if facts.origin == "scikit-learn"]
+    yield Finding("images", f"{' and '.join(embedded)} are embedded in scikit-learn")
+    stock = [name for name, facts in SOURCES.items() if facts.origin == "torchvision"]
     with ThreadPoolExecutor() as pool:
         told = list(pool.map(lambda name: _stock(name, where, results), stock))
     for name, (found, advice) in zip(stock, told, strict=True):

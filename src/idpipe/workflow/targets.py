@@ -107,6 +107,7 @@ class Targets:
         return Selection(
             cells=self.layout.root / "cells",
             studies={study: list(members) for study, members in studies.items()},
+            axes={s: list(self.config.studies[s].axes) for s in studies if s in self.plan.studies},
             probes={cell_id: self.probes(cell_id) for cell_id in ids},
             analysed={name: list(members) for name, members in analysed.items()},
         )

@@ -9,9 +9,9 @@ def test_what_numbers_rest_on(run):
     run.add("fcn_relu_depth", 9, width=8)
     networks = [ladder(run.results(), name) for name in ("cnn_depth", "fcn_relu_depth")]
     assert basis(networks, "On {sources}, {replicates} times.") == (
-        "5 × 5 filters, 32 channels; hidden width 8. On digits, mnist, 3 to 5 times."
+        "5 × 5 filters, 32 channels; 8 hidden units. On digits, mnist, 3 to 5 times."
     )
-    assert basis(networks[1:], "{replicates}") == "Hidden width 8. 3"
+    assert basis(networks[1:], "{replicates}") == "8 hidden units. 3"
 
 
 def test_an_interval_or_why_there_is_none():

@@ -12,23 +12,13 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from idpipe.cells import ENDINGS
+from idpipe.cells import ENDINGS, SOURCES
 from idpipe.config import FigureStyle
 from idpipe.errors import FigureError
 from idpipe.figures.parts import layout
 from idpipe.figures.parts.imagegrid import Grid, Row
 from idpipe.figures.parts.imagepanels import panels_figure
 from idpipe.results import NamedImages, Results, Rung
-
-CLASSES = {
-    **dict.fromkeys(("digits", "mnist"), tuple(f"digit {digit}" for digit in range(10))),
-    "photos": ("temple", "flower"),
-    "cifar10": (
-        *("airplane", "automobile", "bird", "cat", "deer"),
-        *("dog", "frog", "horse", "ship", "truck"),
-    ),
-}
-"""What a source's classes show, where figures say it."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +102,7 @@ def chosen(wanted: Iterable[Any], have: Collection[Any]) -> list[Any]:
 def class_name(rung: Rung) -> str:
     """What a network's first training image shows: `digit 3`, `dog`, `class 4`."""
     label = int(str(rung["examples"]).split("/")[0])
-    known = CLASSES.get(rung["source"], ())
+    known = SOURCES[rung["source"]].classes or ()
     return known[label] if label < len(known) else f"class {label}"
 
 

@@ -5,6 +5,7 @@ Adding a source: its facts in `idpipe.cells.data.SOURCES`, a loader, its entry i
 
 from collections.abc import Callable
 
+from idpipe.cells import SOURCES, every_one_of
 from idpipe.images.sources.base import Loaded, Request, Split
 from idpipe.images.sources.embedded import digits, photos
 from idpipe.images.sources.own_images import image_folder
@@ -19,5 +20,6 @@ LOADERS: dict[str, Callable[[Request], Loaded]] = {
     "image_folder": image_folder,
 }
 """Source -> its loader."""
+every_one_of("LOADERS", LOADERS, SOURCES)
 
 __all__ = ["LOADERS", "Loaded", "Request", "Split"]
