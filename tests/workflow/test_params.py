@@ -14,6 +14,8 @@ from idpipe.workflow import params, resources
 from idpipe.workflow.targets import Targets
 
 ROOT = Path(__file__).parents[2]
+MANY = {"probes": {"n_per_rho": 10_000, "sizes": [7, 1000]}}
+PAPER = [ROOT / "config.yaml", ROOT / "config/paper.yaml"]
 FILES = [ROOT / "config.yaml", ROOT / "config/smoke.yaml"]
 
 
@@ -123,12 +125,11 @@ def test_the_explorer_reads_every_cell(targets):
         assert {"cell.json", "status.json", "predictions.npz"} <= names(paths, cell_id)
 
 
-def test_jobs_that_evaluate_are_given_room_and_time_for_what_they_show(targets):
-    cell = members(targets, "cnn_depth")[-1]
-    larger = smoke(probes={"sizes": [7, 4000]})
-    prices = devices.for_jobs().prices
-    megabytes = [resources.evaluation_mb(t, cell) for t in (targets, larger)]
+def test_jobs_that_evaluate_are_given_room_and_time_for_what_they_show():
+    paper = [Targets(load(read(PAPER, snakemake_config=c))) for c in ({}, MANY)]
+    cell, prices = members(paper[0], "cnn_depth")[-1], devices.for_jobs().prices
+    megabytes = [resources.evaluation_mb(t, cell) for t in paper]
     assert 0 < megabytes[0] < megabytes[1]
-    minutes = [resources.evaluation_minutes(t, prices, cell) for t in (targets, larger)]
+    minutes = [resources.evaluation_minutes(t, prices, cell) for t in paper]
     assert 0 < minutes[0] < minutes[1]
-    assert resources.classifier_minutes(targets, prices, cell) > 0
+    assert resources.classifier_minutes(paper[0], prices, cell) > 0

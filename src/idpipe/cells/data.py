@@ -30,8 +30,8 @@ class SourceFacts(Spec):
 
     title: str
     """What captions call it."""
-    origin: Literal["scikit-learn", "torchvision", "folder"]
-    """Embedded in scikit-learn, a data set of torchvision, or a folder of the user's."""
+    origin: Literal["installed", "torchvision", "folder"]
+    """Comes with a package or with idpipe, from torchvision, or is the user's own folder."""
     channels: int
     size: int
     mean: tuple[float, ...]
@@ -61,7 +61,7 @@ SOURCES: dict[str, SourceFacts] = {
     "digits": SourceFacts(
         **_GRAY,
         title="scikit-learn's digits",
-        origin="scikit-learn",
+        origin="installed",
         per_class=(143, 146, 142, 146, 144, 145, 144, 143, 141, 143),
         classes=DIGITS,
         out_of_domain="photos",
@@ -70,7 +70,7 @@ SOURCES: dict[str, SourceFacts] = {
     "photos": SourceFacts(
         **_COLOUR,
         title="scikit-learn's photographs",
-        origin="scikit-learn",
+        origin="installed",
         per_class=(36, 36),
         classes=("temple", "flower"),
         out_of_domain="digits",

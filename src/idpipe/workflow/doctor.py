@@ -236,8 +236,8 @@ def sources(plan: Plan | None) -> Iterator[Finding]:
     if plan is not None:
         where, results = plan.config.data, Path(plan.config.results)
         wanted = {spec.source: key for key, spec in Targets(plan).sources.items()}
-    embedded = [name for name, facts in SOURCES.items() if facts.origin == "scikit-learn"]
-    yield Finding("images", f"{' and '.join(embedded)} are embedded in scikit-learn")
+    embedded = [name for name, facts in SOURCES.items() if facts.origin == "installed"]
+    yield Finding("images", f"{' and '.join(embedded)} come with what is installed")
     stock = [name for name, facts in SOURCES.items() if facts.origin == "torchvision"]
     with ThreadPoolExecutor() as pool:
         told = list(pool.map(lambda name: _stock(name, where, results), stock))

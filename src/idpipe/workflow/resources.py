@@ -20,7 +20,7 @@ def evaluation_minutes(targets: Targets, prices: Prices, cell_id: str) -> int:
     named = 10 + probes.unseen + probes.out_of_domain + len(probes.patterns)
     sizes = [1, *((size / cell.data.size) ** 2 for size in probes.sizes)]
     shown = len(probes.rho) * probes.n_per_rho + named * sum(sizes)
-    return costs.forward_minutes(cell, prices, shown)
+    return costs.forward_minutes(cell, prices, float(shown))
 
 
 def classifier_minutes(targets: Targets, prices: Prices, cell_id: str) -> int:
