@@ -44,7 +44,7 @@ def targets(sizes: tuple[int, ...] = (7, 35), **studies: Any) -> Targets:
 
 STUDIES = sorted({name for figure in FIGURES.values() for name in figure.studies})
 CROWDED = [
-    name for name in FIGURES if FIGURES[name].shows and name not in ("assumptions", "theorem1")
+    name for name in FIGURES if FIGURES[name].demands and name not in ("assumptions", "theorem1")
 ]
 """Figures that have no place for some axis."""
 
@@ -187,9 +187,11 @@ def test_networks_have_the_papers_names():
 def test_theorem2_is_refused_the_inits_without_a_variance():
     def check(init):
         net = {"arch": "cnn", "depth": 1, "bias": False}
-        picks.for_theorem2("theorem2", "cell", Cell.model_validate({"net": net, "init": init}))
+        cell = Cell.model_validate({"net": net, "init": init})
+        picks.for_theorem2("theorem2", picks.Planned(cell.cell_id, cell))
 
     with pytest.raises(FigureError, match="independent weights"):
         check("orthogonal")
     for init in theory.VARIANCES:
         check(init)
+    assert set(picks.INDEPENDENT) == set(theory.VARIANCES)

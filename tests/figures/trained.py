@@ -7,7 +7,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from idpipe import nets
-from idpipe.cells import Cell
+from idpipe.cells import Cell, column_values
 
 SIZE = 4
 MEAN, STD = 0.25, 0.5
@@ -48,12 +48,12 @@ def add(
     mse: Callable[[int, str], float] = lambda replicate, kind: 0.0,
 ) -> None:
     """Add a cell whose replicate r ended with `weights(r)` and that error on each kind of probe."""
-    cell_id, source, images = cell.cell_id, cell.data.source, pictures(cell.data.channels)
+    cell_id, images = cell.cell_id, pictures(cell.data.channels)
     run.inputs = lambda replicate: images
     run.studies.append({"study": study, "cell_id": cell_id})
     for replicate, status in enumerate(statuses):
         told = {"cell_id": cell_id, "replicate": replicate, "status": status}
-        told |= {"restarts": restarts[replicate], "source": source, "examples": "1/0", "size": SIZE}
+        told |= {"restarts": restarts[replicate], **column_values(cell)}
         run.cells.append(told)
         for kind in run.kinds:
             error = mse(replicate, kind)

@@ -24,6 +24,7 @@ from idpipe.config.picks import (
     deepest,
     for_theorem1,
     for_theorem2,
+    on_one,
     split,
 )
 from idpipe.config.plan import Plan, load
@@ -64,6 +65,7 @@ __all__ = [
     "merge",
     "models_in",
     "nested",
+    "on_one",
     "out_of_domain_source",
     "probe_hash",
     "read",

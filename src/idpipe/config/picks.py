@@ -102,25 +102,41 @@ def split(networks: Sequence[N], by: Sequence[str]) -> dict[tuple[Any, ...], lis
     return found
 
 
-def for_theorem1(study: str, cell_id: str, cell: Cell) -> None:
-    """Raise FigureError where Theorem 1 does not speak of the cell."""
-    _check_layer(study, cell_id, cell, "fcn")
-    if cell.data.examples == "all" or len(cell.data.examples) != 1:
-        raise FigureError(f"studies.{study}: {cell_id} must train on one image")
+def for_theorem1(study: str, network: Network) -> None:
+    """Raise FigureError where Theorem 1 does not speak of the network."""
+    _check_layer(study, network, "fcn")
+    if not on_one(network):
+        raise FigureError(f"studies.{study}: {network.cell_id} must train on one image")
 
 
-def for_theorem2(study: str, cell_id: str, cell: Cell) -> None:
-    """Raise FigureError where Theorem 2 does not speak of the cell."""
-    _check_layer(study, cell_id, cell, "cnn")
-    if cell.data.examples == "all" or len(cell.data.examples) != 1 or cell.data.vary:
+def for_theorem2(study: str, network: Network) -> None:
+    """Raise FigureError where Theorem 2 does not speak of the network."""
+    _check_layer(study, network, "cnn")
+    cell_id = network.cell_id
+    if not on_one(network) or network["vary"]:
         raise FigureError(f"studies.{study}: {cell_id} must train on one image, with vary: false")
-    if cell.init == "orthogonal":
-        raise FigureError(f"studies.{study}: {cell_id}: Theorem 2 needs independent weights")
-
-
-def _check_layer(study: str, cell_id: str, cell: Cell, arch: str) -> None:
-    if cell.net.arch != arch or cell.net.depth != 1 or cell.net.bias:
+    if network["init"] not in INDEPENDENT:
         raise FigureError(
-            f"studies.{study}: {cell_id} is no one-layer {arch.upper()} without biases; its net "
-            f"must be {{arch: {arch}, depth: 1, bias: false}}"
+            f"studies.{study}: {cell_id}: Theorem 2 needs independent weights of known variance; "
+            f"init must be {' or '.join(INDEPENDENT)}"
+        )
+
+
+INDEPENDENT = (
+    *("pytorch", "printed", "geometric", "xavier_normal", "xavier_uniform"),
+    *("kaiming_normal", "kaiming_uniform"),
+)
+"""Inits of independent weights, whose variance is known (`idpipe.theory.VARIANCES`)."""
+
+
+def on_one(network: Network) -> bool:
+    """Whether it trains on a single image."""
+    return bool(network["examples"] != "all" and len(network["examples"].split()) == 1)
+
+
+def _check_layer(study: str, network: Network, arch: str) -> None:
+    if network["arch"] != arch or network["depth"] != 1 or network["bias"]:
+        raise FigureError(
+            f"studies.{study}: {network.cell_id} is no one-layer {NETS[arch].title} without "
+            f"biases; its net must be {{arch: {arch}, depth: 1, bias: false}}"
         )

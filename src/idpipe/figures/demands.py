@@ -1,8 +1,8 @@
 """Which networks of a study a figure shows; a study it has no place for is refused.
 
-Drawing and the check before any training (`idpipe.workflow.targets`) choose by the same functions.
-They need the networks' settings alone. Parsing the Snakefile imports this module, so neither numpy
-nor pandas is imported here.
+A figure's entry in the registry names its demands. They are asked before any training
+(`idpipe.workflow.targets`), and of trained networks when it is drawn (`idpipe.figures.draw`): of
+their settings alone, so neither numpy nor pandas is imported here.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from idpipe.cells import NETS, Cell
-from idpipe.config import N, Planned, along, by_code, split
+from idpipe.cells import NETS
+from idpipe.config import N, Network, along, by_code, on_one, split
 from idpipe.errors import FigureError
 
-Choice = Callable[[str, Sequence[Planned]], object]
+Choice = Callable[[str, Sequence[Network]], object]
 """What a figure takes of a study, by its name and its networks. Raises FigureError where it has no
 place for them."""
 
 
 @dataclass(frozen=True)
-class Shown:
+class Demand:
     """A study of a figure, and what the figure asks of its networks."""
 
     study: str
@@ -30,7 +30,7 @@ class Shown:
 def over(axis: str = "depth", *by: str) -> Choice:
     """One network per value of `axis`, in a group per combination of the columns `by`."""
 
-    def choose(study: str, networks: Sequence[Planned]) -> list[Planned]:
+    def choose(study: str, networks: Sequence[Network]) -> list[Network]:
         groups = split(networks, by).values()
         return [network for group in groups for network in along(study, group, axis)]
 
@@ -51,7 +51,7 @@ def with_hidden(study: str, networks: Sequence[N]) -> list[N]:
 def on_one_image(study: str, networks: Sequence[N]) -> Sequence[N]:
     """The networks, if each has a training image to correlate probes with; else FigureError."""
     for network in networks:
-        if network["examples"] == "all" or len(network["examples"].split()) > 1:
+        if not on_one(network):
             raise FigureError(
                 f"studies.{study}: no correlated probes; its cells must train on one image, and "
                 f"{network.cell_id} trains on {network['examples']}"
@@ -93,29 +93,29 @@ def of_image(study: str, networks: Sequence[N], number: int) -> list[N]:
     return groups[number]
 
 
-def each(check: Callable[[str, str, Cell], None]) -> Choice:
+def each(check: Callable[[str, Network], None]) -> Choice:
     """All networks, if `check` raises for none of them."""
 
-    def choose(study: str, networks: Sequence[Planned]) -> None:
+    def choose(study: str, networks: Sequence[Network]) -> None:
         for network in networks:
-            check(study, network.cell_id, network.cell)
+            check(study, network)
 
     return choose
 
 
-def coded(choose: Callable[..., list[Planned]], number: int) -> Choice:
+def coded(choose: Callable[..., list[Network]], number: int) -> Choice:
     """One network per code among those of `of_images` or `of_image` for a number."""
     return lambda study, networks: by_code(study, choose(study, networks, number))
 
 
-def taken(shown: Shown, networks: Sequence[Planned]) -> list[Planned]:
+def taken(demand: Demand, networks: Sequence[N]) -> list[N]:
     """The networks that all choices of a figure take of a study's, in the study's order.
 
     Raises FigureError where the figure has no place for them.
     """
     kept = list(networks)
-    for choose in shown.choices:
-        found = choose(shown.study, networks)
+    for choose in demand.choices:
+        found = choose(demand.study, networks)
         if isinstance(found, Mapping):
             found = list(found.values())
         if isinstance(found, Sequence):
@@ -125,14 +125,13 @@ def taken(shown: Shown, networks: Sequence[Planned]) -> list[Planned]:
 
 
 def problems(
-    shows: Sequence[Shown], studies: Mapping[str, Sequence[Planned]]
+    demands: Sequence[Demand], studies: Mapping[str, Sequence[Network]]
 ) -> list[tuple[str, FigureError]]:
     """Why a figure cannot show its studies: a study's name and its first problem, or none."""
     found = []
-    for shown in shows:
+    for demand in demands:
         try:
-            for choose in shown.choices:
-                choose(shown.study, studies[shown.study])
+            taken(demand, studies[demand.study])
         except FigureError as error:
-            found.append((shown.study, error))
+            found.append((demand.study, error))
     return found

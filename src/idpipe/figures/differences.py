@@ -61,14 +61,14 @@ Settings = dict[str, Any]
 def shown_cells(figure: Figure, plan: Plan) -> dict[str, list[Cell]]:
     """Study -> the networks that a figure shows of it, of the studies that the plan has."""
     return {
-        shown.study: [
+        demand.study: [
             network.cell
             for network in taken(
-                shown, [Planned(cell.cell_id, cell) for cell in plan.studies[shown.study]]
+                demand, [Planned(cell.cell_id, cell) for cell in plan.studies[demand.study]]
             )
         ]
-        for shown in figure.shows
-        if shown.study in plan.studies
+        for demand in figure.demands
+        if demand.study in plan.studies
     }
 
 
@@ -80,7 +80,7 @@ def of_figure(figure: Figure, ours: Plan, paper: Plan) -> list[str]:
         for line in of_study(cells, theirs.get(study)):
             lines.setdefault(line, []).append(study)
     told = [
-        line if len(studies) == len(figure.shows) else f"{' and '.join(studies)}: {line}"
+        line if len(studies) == len(figure.demands) else f"{' and '.join(studies)}: {line}"
         for line, studies in lines.items()
     ]
     return told + of_probes(figure, ours.config.probes, paper.config.probes)
@@ -115,7 +115,7 @@ def of_probes(figure: Figure, ours: ProbeSpec, paper: ProbeSpec) -> list[str]:
         keys += IMAGES
     if any(name.startswith("classifier") for name in (*figure.analyses, *figure.deepest)):
         keys += CLASSIFIER
-    if figure.shows and not figure.images and not figure.analyses:
+    if figure.demands and not figure.images and not figure.analyses:
         keys += CORRELATED
     keys += ["sizes"] * (figure.sizes > 0)
     changed = [key for key in keys if getattr(ours, key) != getattr(paper, key)]

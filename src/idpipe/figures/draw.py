@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
 from idpipe.errors import FigureError
+from idpipe.figures.demands import taken
 from idpipe.figures.registry import FIGURES
-from idpipe.results import Results
+from idpipe.results import Results, networks
 from idpipe.store import replacing
 
 # Metadata per format: no dates, so that the same numbers give the same bytes.
@@ -27,7 +28,13 @@ def styled() -> AbstractContextManager[None]:
 
 
 def draw(name: str, results: Results, style: FigureStyle) -> Figure:
-    """The figure `name` of the registry. Raises FigureError where the run lacks what it shows."""
+    """The figure `name` of the registry.
+
+    Raises FigureError where the run lacks what it shows, or has networks that it has no place for.
+    """
+    demands = FIGURES[name].demands if name in FIGURES else ()
+    for demand in demands:
+        taken(demand, networks(results, demand.study))
     with styled():
         figure: Figure = _function(name, name)(results, style)
     return figure

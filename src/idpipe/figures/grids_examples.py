@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from idpipe.cells import NETS, SOURCES
 from idpipe.config import FigureStyle, by_code
-from idpipe.figures.demands import of_image, of_images
 from idpipe.figures.parts.grids import Panel, Sheet, Shown, absent, class_name, prediction_figure
+from idpipe.figures.registry import demanded
 from idpipe.results import Results, Rung, networks, setting
 
 RELU = [f"H{hidden}" for hidden in (0, 1, 3, 5, 7, 9)]
@@ -46,12 +46,12 @@ def fig01(results: Results, style: FigureStyle) -> Figure:
 
 def fig38(results: Results, style: FigureStyle) -> Figure:
     """Predictions of networks trained on 2 images (Fig. 38, Appendix L)."""
-    return _few(results, style, 2)
+    return _few(results, style, "fig38")
 
 
 def fig39(results: Results, style: FigureStyle) -> Figure:
     """Predictions of networks trained on 3 images (Fig. 39, Appendix L)."""
-    return _few(results, style, 3)
+    return _few(results, style, "fig39")
 
 
 def fig40(results: Results, style: FigureStyle) -> Figure:
@@ -63,12 +63,12 @@ def fig40(results: Results, style: FigureStyle) -> Figure:
 
 def fig42(results: Results, style: FigureStyle) -> Figure:
     """Predictions in colour, the first training image (Fig. 42, Appendix O)."""
-    return _colour(results, style, 0)
+    return _colour(results, style, "fig42")
 
 
 def fig43(results: Results, style: FigureStyle) -> Figure:
     """Predictions in colour, the second training image (Fig. 43, Appendix O)."""
-    return _colour(results, style, 1)
+    return _colour(results, style, "fig43")
 
 
 def _nearest(found: Mapping[str, Rung], name: str) -> str:
@@ -79,15 +79,14 @@ def _nearest(found: Mapping[str, Rung], name: str) -> str:
     return max(alike, key=alike.__getitem__)
 
 
-def _few(results: Results, style: FigureStyle, count: int) -> Figure:
-    """The first set of `count` training images that the study has."""
-    study = "few_examples"
-    alike = of_images(study, networks(results, study), count)
-    return _by_kind(results, style, by_code(study, alike), RELU + CNNS)
+def _few(results: Results, style: FigureStyle, name: str) -> Figure:
+    """The first set of so many training images that the study has."""
+    alike = demanded(name, networks(results, "few_examples"))
+    return _by_kind(results, style, by_code("few_examples", alike), RELU + CNNS)
 
 
-def _colour(results: Results, style: FigureStyle, number: int) -> Figure:
-    alike = of_image("colour", networks(results, "colour"), number)
+def _colour(results: Results, style: FigureStyle, name: str) -> Figure:
+    alike = demanded(name, networks(results, "colour"))
     image = f"training image: {class_name(alike[0])}"
     return _by_kind(results, style, by_code("colour", alike), (), image)
 

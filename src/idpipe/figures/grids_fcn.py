@@ -5,7 +5,6 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
-from idpipe.figures.demands import with_hidden
 from idpipe.figures.parts.grids import (
     Panel,
     Sheet,
@@ -15,6 +14,7 @@ from idpipe.figures.parts.grids import (
     prediction_figure,
     rows_by,
 )
+from idpipe.figures.registry import demanded
 from idpipe.results import Results, ladder, ladders
 
 TRAINED = {"bottom": "Bottom layer trained", "all": "Both layers trained"}
@@ -39,9 +39,8 @@ def fig02(results: Results, style: FigureStyle) -> Figure:
 
 def fig11(results: Results, style: FigureStyle) -> Figure:
     """Predictions of linear FCNs, 1, 3 and 5 hidden layers by width (Fig. 11, Appendix E.1)."""
-    study = "fcn_linear_depth"
-    groups = ladders(results, study, "width", "depth").values()
-    rungs = with_hidden(study, [rung for group in groups for rung in group.rungs])
+    groups = ladders(results, "fcn_linear_depth", "width", "depth").values()
+    rungs = demanded("fig11", [rung for group in groups for rung in group.rungs])
     found = {(rung["depth"] - 1, rung.value): rung for rung in rungs}
     depths, widths = ({key[part] for key in found} for part in (0, 1))
     counts = chosen((1, 3, 5), depths)
@@ -80,7 +79,7 @@ def fig13(results: Results, style: FigureStyle) -> Figure:
     Of these the figure shows those the study has; where it has none, all that have a hidden layer.
     """
     found = ladder(results, "fcn_relu_depth")
-    hidden = {rung.value - 1: rung for rung in with_hidden(found.study, found.rungs)}
+    hidden = {rung.value - 1: rung for rung in demanded("fig13", found.rungs)}
     wanted = (1, 3, 9)
     shown = [Shown(hidden[count], f"{count}") for count in chosen(wanted, hidden)]
     lacks = (absent(wanted, hidden, "hidden layers"),)

@@ -6,12 +6,13 @@ A new figure is one entry here and one function of the same name in the module i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from idpipe.config import by_code, for_theorem1, for_theorem2
+from idpipe.config import N, by_code, for_theorem1, for_theorem2
 from idpipe.figures.demands import (
     Choice,
-    Shown,
+    Demand,
     coded,
     convolutional,
     each,
@@ -19,6 +20,7 @@ from idpipe.figures.demands import (
     of_images,
     on_one_image,
     over,
+    taken,
     with_hidden,
 )
 from idpipe.store import Analysis
@@ -31,7 +33,7 @@ class Figure:
     Attributes:
         name: `fig03`; its target, its file names and the function that draws it.
         module: the module of `idpipe.figures` that holds the function.
-        shows: the studies it reads, and what their networks must be like; none for a figure that
+        demands: the studies it reads, and what their networks must be like; none for a figure that
             needs no training.
         images: whether it reads predictions and probes beside the run's tables.
         section: where the paper discusses it.
@@ -46,7 +48,7 @@ class Figure:
 
     name: str
     module: str
-    shows: tuple[Shown, ...]
+    demands: tuple[Demand, ...]
     images: bool
     section: str
     title: str
@@ -59,28 +61,28 @@ class Figure:
     @property
     def studies(self) -> tuple[str, ...]:
         """Names of the studies it reads."""
-        return tuple(shown.study for shown in self.shows)
+        return tuple(demand.study for demand in self.demands)
 
 
-_FCN = tuple(Shown(f"fcn_{name}_depth", (over(),)) for name in ("relu", "linear"))
-_CNN = (Shown("cnn_depth", (over(),)),)
-_KERNEL = (Shown("cnn_kernel", (over("kernel"),)),)
-_CHANNELS = (Shown("cnn_channels", (over("width", "depth"),)),)
-_SIZE = (Shown("cnn_image_size", (over("depth", "size"), on_one_image)),)
-_LINEAR = (Shown("fcn_linear_depth", (over("width", "depth"), with_hidden)),)
-_TWO_LAYER = (Shown("fcn_two_layer", (over("width", "train_layers"),)),)
-_NARROW = (Shown("cnn_narrow_depth", (over(),)),)
-_INIT = (Shown("cnn_init", (over("depth", "init"),)),)
-_OPTIMIZER = (Shown("cnn_optimizer", (over("depth", "optimizer", "lr"),)),)
-_OTHER = (Shown("cnn_other_image", (over("depth", "examples"),)),)
-_RESIDUAL = (Shown("fcn_residual", (over(),)),)
-_ALL = (Shown("all_examples", (by_code,)),)
-_FEW = {n: (Shown("few_examples", (coded(of_images, n),)),) for n in (2, 3)}
-_COLOUR = [(Shown("colour", (coded(of_image, n),)),) for n in (0, 1)]
+_FCN = tuple(Demand(f"fcn_{name}_depth", (over(),)) for name in ("relu", "linear"))
+_CNN = (Demand("cnn_depth", (over(),)),)
+_KERNEL = (Demand("cnn_kernel", (over("kernel"),)),)
+_CHANNELS = (Demand("cnn_channels", (over("width", "depth"),)),)
+_SIZE = (Demand("cnn_image_size", (over("depth", "size"), on_one_image)),)
+_LINEAR = (Demand("fcn_linear_depth", (over("width", "depth"), with_hidden)),)
+_TWO_LAYER = (Demand("fcn_two_layer", (over("width", "train_layers"),)),)
+_NARROW = (Demand("cnn_narrow_depth", (over(),)),)
+_INIT = (Demand("cnn_init", (over("depth", "init"),)),)
+_OPTIMIZER = (Demand("cnn_optimizer", (over("depth", "optimizer", "lr"),)),)
+_OTHER = (Demand("cnn_other_image", (over("depth", "examples"),)),)
+_RESIDUAL = (Demand("fcn_residual", (over(),)),)
+_ALL = (Demand("all_examples", (by_code,)),)
+_FEW = {n: (Demand("few_examples", (coded(of_images, n),)),) for n in (2, 3)}
+_COLOUR = [(Demand("colour", (coded(of_image, n),)),) for n in (0, 1)]
 
 
-def _also(shows: tuple[Shown, ...], *choices: Choice) -> tuple[Shown, ...]:
-    return tuple(Shown(shown.study, shown.choices + choices) for shown in shows)
+def _also(demands: tuple[Demand, ...], *choices: Choice) -> tuple[Demand, ...]:
+    return tuple(Demand(demand.study, demand.choices + choices) for demand in demands)
 
 
 _LAYERS: tuple[Analysis, ...] = ("layers",)
@@ -270,7 +272,7 @@ FIGURES: dict[str, Figure] = {
         Figure(
             name="theorem1",
             module="theorem1",
-            shows=(Shown("theorem1", (each(for_theorem1),)),),
+            demands=(Demand("theorem1", (each(for_theorem1),)),),
             images=True,
             section="C",
             title="One-layer FCNs against Theorem 1",
@@ -279,7 +281,7 @@ FIGURES: dict[str, Figure] = {
         Figure(
             name="theorem2",
             module="theorem2",
-            shows=(Shown("theorem2", (each(for_theorem2), over("kernel", "source", "size"))),),
+            demands=(Demand("theorem2", (each(for_theorem2), over("kernel", "source", "size"))),),
             images=True,
             section="D",
             title="One-layer CNNs against Theorem 2",
@@ -288,7 +290,7 @@ FIGURES: dict[str, Figure] = {
         Figure(
             name="assumptions",
             module="assumptions",
-            shows=(Shown("assumptions", (on_one_image,)),),
+            demands=(Demand("assumptions", (on_one_image,)),),
             images=False,
             section="A",
             title="What the paper leaves open, one reading after the other",
@@ -296,7 +298,7 @@ FIGURES: dict[str, Figure] = {
         Figure(
             name="table1",
             module="table1",
-            shows=(),
+            demands=(),
             images=False,
             section="M",
             title="Numbers of parameters",
@@ -304,3 +306,9 @@ FIGURES: dict[str, Figure] = {
         ),
     )
 }
+
+
+def demanded(name: str, networks: Sequence[N]) -> list[N]:
+    """The networks of its one study that a figure takes. Raises FigureError as its demand does."""
+    (demand,) = FIGURES[name].demands
+    return taken(demand, networks)

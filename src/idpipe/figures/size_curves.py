@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
-from idpipe.figures.demands import on_one_image
 from idpipe.figures.parts import layout
 from idpipe.figures.parts.heatpanel import Reference
 from idpipe.figures.parts.smallprint import basis, exceptions, spread
@@ -85,8 +84,7 @@ def _summary(
     results: Results, networks: Ladder, reference: Reference, level: float
 ) -> tuple[list[float], list[float]]:
     """Means and half-widths of their intervals, one per rung; NaN where none is live."""
-    rungs = on_one_image(networks.study, networks.rungs)
-    metrics = results.metrics(pd.concat([rung.replicates for rung in rungs]))
+    metrics = results.metrics(pd.concat([rung.replicates for rung in networks.rungs]))
     rows = metrics[(metrics["kind"] == "correlated") & (metrics["reference"] == reference)]
     pairs = [
         interval(per_replicate(rows[rows["cell_id"] == rung.cell_id], "correlation"), level)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from idpipe.cells import ENDINGS, LIVE
-from idpipe.config import FigureStyle, for_theorem1
+from idpipe.config import FigureStyle
 from idpipe.figures.parts import layout
 from idpipe.figures.parts.heatpanel import one_digit
 from idpipe.figures.parts.imagegrid import HEADER, Grid, Row, draw_grid
@@ -59,7 +59,6 @@ def theorem1(results: Results, style: FigureStyle) -> Figure:
 
 
 def _block(results: Results, style: FigureStyle, cell_id: str, replicates: pd.DataFrame) -> Block:
-    for_theorem1("theorem1", cell_id, results.cell(cell_id))
     statuses = [str(status) for status in replicates["status"]]
     restarts = [int(count) for count in replicates["restarts"]]
     fits = [fit_of(results, cell_id, r, restart) for r, restart in enumerate(restarts)]

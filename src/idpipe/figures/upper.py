@@ -5,10 +5,10 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from idpipe.config import DEEPEST, FigureStyle
-from idpipe.figures.demands import with_hidden
 from idpipe.figures.parts.imagegrid import Grid, Row
 from idpipe.figures.parts.imagepanels import grid_figure
 from idpipe.figures.parts.layergrid import MEANING, layer_rows, layers_of, mark, nearest, provenance
+from idpipe.figures.registry import demanded
 from idpipe.results import Results, Rung, ladder
 
 FED = (
@@ -32,7 +32,7 @@ def fig22(results: Results, style: FigureStyle) -> Figure:
 def fig23(results: Results, style: FigureStyle) -> Figure:
     """Images fed to the last two layers of trained CNNs, a row for each of the two (Fig. 23)."""
     networks = ladder(results, "cnn_depth")
-    rungs = with_hidden(networks.study, networks.rungs)
+    rungs = demanded("fig23", networks.rungs)
     rows = [_inputs(results, style, rungs[0])]
     names = {}
     for rung in rungs:

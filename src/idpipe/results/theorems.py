@@ -10,7 +10,6 @@ from jaxtyping import Float64
 
 from idpipe import theory
 from idpipe.cells import LIVE, MAX_STEPS
-from idpipe.config import for_theorem2
 from idpipe.results.run import Results
 
 DELTA = 0.05
@@ -54,12 +53,11 @@ class Point:
 
 
 def point_of(results: Results, cell_id: str, replicates: pd.DataFrame) -> Point:
-    """The numbers of one cell; `replicates` are its rows of the table `cells`.
+    """The numbers of a cell of which Theorem 2 speaks (`idpipe.config.for_theorem2`).
 
-    Raises FigureError where Theorem 2 does not speak of the cell.
+    `replicates` are its rows of the table `cells`.
     """
     cell = results.cell(cell_id)
-    for_theorem2("theorem2", cell_id, cell)
     kernel, channels = cell.weight_shapes[0][-1], cell.data.channels
     images = results.standardized(cell_id, 0)
     patches, pixels = theory.patches(images, kernel), theory.pixels(images)

@@ -80,6 +80,7 @@ def figure(targets: Targets, name: str) -> str:
             "name": name,
             "style": targets.config.figures.model_dump(mode="json"),
             "selection": selection.model_dump(mode="json"),
+            "shown": targets.figure_networks(name),
             "code": fingerprints.figure(name),
         }
     )

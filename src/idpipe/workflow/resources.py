@@ -29,4 +29,4 @@ def classifier_minutes(targets: Targets, prices: Prices, cell_id: str) -> int:
     limits = [probes.classifier_train_per_class, probes.classifier_test_per_class]
     counts = SOURCES[cell.data.source].per_class or ()
     shown = sum(min(count, limit or count) for count in counts for limit in limits)
-    return costs.forward_minutes(cell, prices, shown)
+    return costs.forward_minutes(cell, prices, float(shown))

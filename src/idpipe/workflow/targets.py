@@ -20,7 +20,7 @@ from idpipe.config import (
     source_key,
     value_at,
 )
-from idpipe.figures.demands import problems
+from idpipe.figures.demands import problems, taken
 from idpipe.figures.registry import FIGURES
 from idpipe.store import ANALYSIS_FILES, Analysis, Layout, Selection
 
@@ -132,7 +132,7 @@ class Targets:
         Empty too where the configuration lacks one of the studies.
         """
         if name not in self._undrawable:
-            shows = () if self.lacking(name) else FIGURES[name].shows
+            shows = () if self.lacking(name) else FIGURES[name].demands
             self._undrawable[name] = [
                 f"{error}{self._differing(study, error.cells)}"
                 for study, error in problems(shows, self._planned)
@@ -198,6 +198,17 @@ class Targets:
             ladders = [along(study, self._planned[study]) for study in figure.studies]
             found[analysis] = [deepest(networks).cell_id for networks in ladders]
         return found
+
+    def figure_networks(self, name: str) -> dict[str, list[str]]:
+        """Study -> ids of the cells that a figure, if it can be drawn, takes of it."""
+        if not self.drawable(name):
+            return {}
+        return {
+            demand.study: [
+                network.cell_id for network in taken(demand, self._planned[demand.study])
+            ]
+            for demand in FIGURES[name].demands
+        }
 
     def analysis_files(self, cell_id: str, analysis: Analysis) -> list[Path]:
         """Everything that an analysis writes for a cell."""

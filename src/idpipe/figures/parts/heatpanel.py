@@ -20,7 +20,6 @@ from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.patches import Rectangle
 
 from idpipe.cells import LIVE
-from idpipe.figures.demands import on_one_image
 from idpipe.figures.parts import layout
 from idpipe.results import Ladder, Results, Rung, interval
 
@@ -52,8 +51,7 @@ def summarize(
     results: Results, networks: Ladder, reference: Reference, measure: str, level: float
 ) -> Heat:
     """Means and intervals of `measure` (correlation | mse) to `reference` (Sec. 3.2)."""
-    rungs = on_one_image(networks.study, networks.rungs)
-    metrics = results.metrics(pd.concat([rung.replicates for rung in rungs]))
+    metrics = results.metrics(pd.concat([rung.replicates for rung in networks.rungs]))
     rows = metrics[(metrics["kind"] == "correlated") & (metrics["reference"] == reference)]
     live = rows[rows["status"].isin(LIVE)]
     finite = live[np.isfinite(live[measure])]
