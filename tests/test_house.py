@@ -70,7 +70,7 @@ def test_the_changelog_lists_every_command(capsys):
     assert [name for name in commands if f"`{name}`" not in CHANGELOG] == []
 
 
-HEAVY = "torch numpy pandas PIL matplotlib scipy"
+HEAVY = "torch numpy pandas PIL matplotlib scipy jinja2"
 
 
 @pytest.mark.parametrize(

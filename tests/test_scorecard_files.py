@@ -225,6 +225,7 @@ def everything() -> dict[str, str]:
         ("claims/run.py", "\nFITS = 0.01\n", "\nFITS = 0.02\n", {"scorecard"}),
         ("claims/cnn.py", "SHALLOW, DEEP = 5, 20", "SHALLOW, DEEP = 7, 20", {"scorecard"}),
         ("claims/picture.py", '"distance beyond', '"how far beyond', {"scorecard"}),
+        ("claims/scorecard.html", "Why these thresholds", "Why", {"scorecard"}),
         ("claims/evidence.py", "\nUPPER = 10\n", "\nUPPER = 6\n", {"evidence"}),
         ("claims/evidence.py", '"""The table `evidence`.', '"""It.', set()),
         ("explorer/index.py", "SHADES = 64", "SHADES = 32", {"explorer"}),
@@ -234,6 +235,8 @@ def everything() -> dict[str, str]:
             "display: grid; gap: 3px",
             {"explorer"},
         ),
+        ("explorer/page/explorer.html", 'aria-live="polite"', 'aria-live="off"', {"explorer"}),
+        ("templates.py", "trim_blocks=True", "trim_blocks=False", {"explorer", "scorecard"}),
         ("explorer/index.py", '"""Steps of the colour map."""', '"""Colours."""', set()),
     ],
 )

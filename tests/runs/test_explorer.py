@@ -351,7 +351,7 @@ class TestParts:
         np.testing.assert_array_equal(shown, np.rint(view * 255))
 
     def test_data_cannot_end_its_element(self):
-        evil = "</script><script>alert(1)</script>$run"
+        evil = "</script><script>alert(1)</script>{{ run }}"
         text = html("<run>", iter([("index", {"name": evil})]))
         assert evil not in text and "<run>" not in text
         (block,) = re.findall(r'<script type="application/json" id="index">(.*?)</script>', text)

@@ -70,6 +70,11 @@ class Judgement:
         return next((v for v in (FAILED, UNTESTABLE) if v in found), REPRODUCED)
 
     @property
+    def cells(self) -> tuple[str, ...]:
+        """Ids of the cells it rests on, each once."""
+        return tuple(dict.fromkeys(cell for outcome in self.outcomes for cell in outcome.cells))
+
+    @property
     def reason(self) -> str:
         """Why, in sentences, by the parts that decide; empty for a claim that is reproduced."""
         told: dict[str, list[str]] = {}
