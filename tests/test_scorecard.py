@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -440,8 +439,8 @@ def test_networks_that_do_not_count_are_left_out_of_a_mean_over_depths_and_told(
     ],
 )
 def test_the_verdict_follows_from_where_the_interval_lies(number, verdict, reason, monkeypatch):
-    part = Part("c99.x", "what is measured", "above", 1.0)
-    claim = replace(CLAIMS["c06"], id="c99", parts=(part,))
+    part = Part(key="c99.x", measure="what is measured", side="above", threshold=1.0)
+    claim = CLAIMS["c06"].model_copy(update={"id": "c99", "parts": (part,)})
 
     def measured(run: Run):
         run.net("cnn_depth", depth=20)

@@ -6,7 +6,6 @@ import csv
 import io
 import itertools
 import shutil
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -69,7 +68,7 @@ class Page(HTMLParser):
 
 def evil() -> list[Judgement]:
     text = "a <script>alert('1')</script> & \"b\" | c"
-    claim = replace(CLAIMS[4], claim=text, words=text, why=text, place=text)
+    claim = CLAIMS[4].model_copy(update=dict.fromkeys(("claim", "words", "why", "place"), text))
     return judge(paper().results(), [claim], 0.95)
 
 

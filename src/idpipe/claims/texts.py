@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from idpipe.claims.catalogue import bounds
+from idpipe.claims.catalogue import catalogue
 from idpipe.claims.verdicts import FAILED, REPRODUCED, UNTESTABLE, VERDICTS, Judgement, Outcome
 from idpipe.templates import render
 
@@ -136,7 +136,7 @@ def to_html(judgements: Sequence[Judgement], run: str, level: float) -> str:
         run=run,
         level=f"{level:.0%}",
         judgements=judgements,
-        bounds=bounds(),
+        bounds=catalogue().bounds,
         tally=tally(judgements),
         rule=RULE,
         terms=TERMS,

@@ -14,6 +14,7 @@ from idpipe.config.model import (
     source_key,
 )
 from idpipe.config.plan import Plan, load
+from idpipe.config.problems import explain
 from idpipe.config.settings import read, read_file
 from idpipe.config.studies import Locator, Study
 
@@ -31,6 +32,7 @@ __all__ = [
     "allowed",
     "annotation_of",
     "axis_keys",
+    "explain",
     "folder_counts",
     "folder_digest",
     "grid_points",
