@@ -38,7 +38,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SCHEMA_PATH = "workflow/schemas/config.schema.json"
 README_PATH = "config/README.md"
 TABLES_PATH = "docs/tables.md"
-PAPER_PATH = "workflow/report/paper.yaml"
+PAPER_PATH = "src/idpipe/figures/paper.yaml"
 _HEAD = (
     "| column | type | unit | allowed | null | meaning |",
     "| --- | --- | --- | --- | --- | --- |",

@@ -3,7 +3,7 @@
 import gc
 import os
 import sys
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -175,18 +175,12 @@ def reported(paths, name):
     return [report(str(path), **how) if path.suffix == ".png" else str(path) for path in paths]
 
 
-@cache
-def paper_plan():
-    """The plan of config/paper.yaml, whatever config.yaml was changed to."""
-    return load(read([Path(workflow.basedir) / "workflow/report/paper.yaml"]))
-
-
 def caption(name):
     """A figure's caption; workflow/report/figure.rst asks for it where a report is made."""
     from idpipe.figures import captions
 
     stale = any(job.rule.name == name for job in workflow.dag.needrun_jobs())
-    return captions.caption(name, PLAN, paper_plan(), stale)
+    return captions.caption(name, PLAN, stale)
 
 
 def refusal(reasons):
