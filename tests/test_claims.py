@@ -16,7 +16,7 @@ from scorecard_world import paper, planned
 from idpipe.claims import cnn, verdicts
 from idpipe.claims.catalogue import FILE, Claim, catalogue, claims, claims_of, read
 from idpipe.claims.measures import Measure, entered_in
-from idpipe.claims.run import Run, _named, sized
+from idpipe.claims.networks import Run, _named, sized
 from idpipe.claims.samples import rank_correlation
 from idpipe.claims.verdicts import REPRODUCED, UNTESTABLE, judge
 from idpipe.config import load

@@ -20,9 +20,9 @@ from scorecard_world import (
     pull,
 )
 
-from idpipe.claims import other, verdicts
+from idpipe.claims import formulas, verdicts
 from idpipe.claims.catalogue import Part, claims
-from idpipe.claims.run import Run
+from idpipe.claims.networks import Run
 from idpipe.claims.samples import Untestable
 from idpipe.claims.verdicts import FAILED, REPRODUCED, UNTESTABLE, Judgement, judge
 
@@ -194,11 +194,11 @@ def test_a_claim_fails_where_one_of_its_parts_does(key):
 
 
 def test_table1_fails_where_the_paper_counts_otherwise(monkeypatch, tmp_path):
-    lines = Path(other.__file__).with_name("table1.csv").read_text().splitlines()
+    lines = Path(formulas.__file__).with_name("table1.csv").read_text().splitlines()
     assert len(lines) == 1 + 99
     lines[5] = lines[5].rpartition(",")[0] + ",12"
     (tmp_path / "table1.csv").write_text("\n".join([*lines, "new section,row,3,7"]))
-    monkeypatch.setattr(other, "__file__", str(tmp_path / "other.py"))
+    monkeypatch.setattr(formulas, "__file__", str(tmp_path / "formulas.py"))
     found = outcome(paper(), "c30.counts")
     assert (found.verdict, found.value, found.half) == (FAILED, 2.0, 0.0)
 

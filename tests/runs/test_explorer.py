@@ -19,8 +19,8 @@ from snakemake_runs import jobs, snakemake
 from idpipe.config import load
 from idpipe.explorer.axes import axes, label
 from idpipe.explorer.details import POINTS, thinned
-from idpipe.explorer.images import sprite
 from idpipe.explorer.page import page as html
+from idpipe.explorer.sprites import sprite
 from idpipe.figures.intervals import interval
 from idpipe.workflow.targets import Targets
 

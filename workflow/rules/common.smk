@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 from idpipe import costs
 from idpipe.cells import SOURCES, canonical_json
-from idpipe.claims.asked import CELLS_OF
+from idpipe.claims.inputs import CELLS_OF
 from idpipe.config import load, read, source_key
 from idpipe.costs import devices
 from idpipe.errors import ConfigError, IdpipeError

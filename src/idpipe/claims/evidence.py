@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from idpipe import formats
-from idpipe.claims.asked import CELLS_OF
+from idpipe.claims.inputs import CELLS_OF
 from idpipe.figures.results import Results
 from idpipe.figures.theorem1 import fit_of
 from idpipe.figures.theorem2_points import point_of

@@ -6,15 +6,19 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from idpipe.claims import cnn, fcn, other
+from idpipe.claims import cnn, datasets, fcn, formulas, training
 from idpipe.claims.catalogue import Claim, Part, claims
 from idpipe.claims.measures import Measure
-from idpipe.claims.run import Net, Run
+from idpipe.claims.networks import Net, Run
 from idpipe.claims.samples import Sample, Untestable
 from idpipe.figures.intervals import interval
 from idpipe.figures.results import Results
 
-MEASURES: Mapping[str, Measure] = {**cnn.MEASURES, **fcn.MEASURES, **other.MEASURES}
+MEASURES: Mapping[str, Measure] = {
+    key: function
+    for module in (cnn, fcn, training, datasets, formulas)
+    for key, function in module.MEASURES.items()
+}
 
 REPRODUCED, FAILED, UNTESTABLE = "reproduced", "not reproduced", "not testable"
 VERDICTS = (REPRODUCED, FAILED, UNTESTABLE)

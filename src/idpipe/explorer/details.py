@@ -10,8 +10,8 @@ import pandas as pd
 
 from idpipe import store
 from idpipe.config import Plan
-from idpipe.explorer.images import sprite
-from idpipe.explorer.index import short
+from idpipe.explorer.map import short
+from idpipe.explorer.sprites import sprite
 from idpipe.figures.results import Results
 from idpipe.workflow.targets import Targets
 

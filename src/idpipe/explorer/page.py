@@ -12,7 +12,7 @@ from bokeh.resources import Resources
 from idpipe import store
 from idpipe.config import Plan
 from idpipe.explorer.details import Details
-from idpipe.explorer.index import index
+from idpipe.explorer.map import index
 from idpipe.templates import render
 
 FOLDER = Path(__file__).parent

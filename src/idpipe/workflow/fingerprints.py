@@ -58,7 +58,7 @@ def scorecard() -> str:
     """12 hex digits of the code that judges and writes, of claims, page and house style."""
     claims = yaml.safe_load((PACKAGE / "claims/claims.yaml").read_text())
     texts = [(PACKAGE / "claims" / name).read_text() for name in ("table1.csv", "scorecard.html")]
-    return _hash(_all_of("claims", but=("asked", "evidence")), style(), claims, texts)
+    return _hash(_all_of("claims", but=("inputs", "evidence")), style(), claims, texts)
 
 
 def evidence() -> str:
