@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,9 +20,9 @@ from scorecard_world import (
     pull,
 )
 
-from idpipe.claims import other, verdicts
+from idpipe.claims import formulas, verdicts
 from idpipe.claims.catalogue import Part, claims
-from idpipe.claims.run import Run
+from idpipe.claims.networks import Run
 from idpipe.claims.samples import Untestable
 from idpipe.claims.verdicts import FAILED, REPRODUCED, UNTESTABLE, Judgement, judge
 
@@ -195,11 +194,11 @@ def test_a_claim_fails_where_one_of_its_parts_does(key):
 
 
 def test_table1_fails_where_the_paper_counts_otherwise(monkeypatch, tmp_path):
-    lines = Path(other.__file__).with_name("table1.csv").read_text().splitlines()
+    lines = Path(formulas.__file__).with_name("table1.csv").read_text().splitlines()
     assert len(lines) == 1 + 99
     lines[5] = lines[5].rpartition(",")[0] + ",12"
     (tmp_path / "table1.csv").write_text("\n".join([*lines, "new section,row,3,7"]))
-    monkeypatch.setattr(other, "__file__", str(tmp_path / "other.py"))
+    monkeypatch.setattr(formulas, "__file__", str(tmp_path / "formulas.py"))
     found = outcome(paper(), "c30.counts")
     assert (found.verdict, found.value, found.half) == (FAILED, 2.0, 0.0)
 
@@ -440,8 +439,8 @@ def test_networks_that_do_not_count_are_left_out_of_a_mean_over_depths_and_told(
     ],
 )
 def test_the_verdict_follows_from_where_the_interval_lies(number, verdict, reason, monkeypatch):
-    part = Part("c99.x", "what is measured", "above", 1.0)
-    claim = replace(CLAIMS["c06"], id="c99", parts=(part,))
+    part = Part(key="c99.x", measure="what is measured", side="above", threshold=1.0)
+    claim = CLAIMS["c06"].model_copy(update={"id": "c99", "parts": (part,)})
 
     def measured(run: Run):
         run.net("cnn_depth", depth=20)

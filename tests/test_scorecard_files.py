@@ -6,7 +6,6 @@ import csv
 import io
 import itertools
 import shutil
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -69,7 +68,7 @@ class Page(HTMLParser):
 
 def evil() -> list[Judgement]:
     text = "a <script>alert('1')</script> & \"b\" | c"
-    claim = replace(CLAIMS[4], claim=text, words=text, why=text, place=text)
+    claim = CLAIMS[4].model_copy(update=dict.fromkeys(("claim", "words", "why", "place"), text))
     return judge(paper().results(), [claim], 0.95)
 
 
@@ -222,19 +221,22 @@ def everything() -> dict[str, str]:
         ("claims/claims.yaml", "value: 0.8,", "value: 0.7,", {"scorecard"}),
         ("claims/claims.yaml", "# The paper's claims", "# A comment. The paper's", set()),
         ("claims/table1.csv", "1,614656", "1,614657", {"scorecard"}),
-        ("claims/run.py", "\nFITS = 0.01\n", "\nFITS = 0.02\n", {"scorecard"}),
+        ("claims/networks.py", "\nFITS = 0.01\n", "\nFITS = 0.02\n", {"scorecard"}),
         ("claims/cnn.py", "SHALLOW, DEEP = 5, 20", "SHALLOW, DEEP = 7, 20", {"scorecard"}),
         ("claims/picture.py", '"distance beyond', '"how far beyond', {"scorecard"}),
+        ("claims/scorecard.html", "Why these thresholds", "Why", {"scorecard"}),
         ("claims/evidence.py", "\nUPPER = 10\n", "\nUPPER = 6\n", {"evidence"}),
         ("claims/evidence.py", '"""The table `evidence`.', '"""It.', set()),
-        ("explorer/index.py", "SHADES = 64", "SHADES = 32", {"explorer"}),
+        ("explorer/map.py", "SHADES = 64", "SHADES = 32", {"explorer"}),
         (
             "explorer/page/explorer.css",
             "display: grid; gap: 2px",
             "display: grid; gap: 3px",
             {"explorer"},
         ),
-        ("explorer/index.py", '"""Steps of the colour map."""', '"""Colours."""', set()),
+        ("explorer/page/explorer.html", 'aria-live="polite"', 'aria-live="off"', {"explorer"}),
+        ("templates.py", "trim_blocks=True", "trim_blocks=False", {"explorer", "scorecard"}),
+        ("explorer/map.py", '"""Steps of the colour map."""', '"""Colours."""', set()),
     ],
 )
 def test_an_edit_remakes_what_it_concerns(file, old, new, changed, tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ OURS = {name for name in dir(errors) if name.endswith("Error")} | {slurm.SlurmEr
 REFUSING = {"damaged": 1, "_unavailable": 2, "_need": 1, "exit": 0, "stop": 0, "setdefault": 0}
 """Functions that refuse, and where among their arguments the message is."""
 REFUSING |= dict.fromkeys([*OURS, "ArgumentTypeError", "UnpicklingError"], 0)
-SETTINGS = ("cells", "config", "own_images")
+SETTINGS = ("catalogue", "cells", "config", "own_images")
 """Modules and packages whose ValueErrors become lines about the configuration or elsewhere."""
 FILLED_IN = "0"
 

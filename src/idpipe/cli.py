@@ -67,8 +67,6 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--set", action="append", default=[], metavar="KEY=VALUE", help="dotted key, over files"
         )
-    docs = commands.add_parser("docs", help="write the generated pages and the JSON schema")
-    docs.set_defaults(run=_docs)
     return parser
 
 
@@ -177,9 +175,3 @@ def _gc(parsed: argparse.Namespace) -> None:
 
     for line in garbage.collect(garbage.configured(parsed.configfile, parsed.set), parsed.yes):
         print(line)
-
-
-def _docs(parsed: argparse.Namespace) -> None:
-    from idpipe import docs
-
-    docs.write(Path.cwd())

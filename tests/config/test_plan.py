@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from pages import schema
 
 from idpipe.cells import Cell, DataSpec
 from idpipe.config import ProbeSpec, key_paths, load, out_of_domain_source, read, source_key
-from idpipe.docs import schema
 from idpipe.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 from docutils.core import publish_parts
 
 from idpipe.config import Plan, load, read
-from idpipe.figures.captions import caption
+from idpipe.figures.captions import caption, paper_plan
 from idpipe.figures.paper import SECTIONS, SHOWS, category, subcategory
 from idpipe.figures.registry import FIGURES
 
@@ -20,13 +20,9 @@ def preset(*names: str) -> Plan:
     return load(read([ROOT / name for name in names]))
 
 
-def paper() -> Plan:
-    return preset("workflow/report/paper.yaml")
-
-
 def said(name: str, plan: Plan, **how) -> str:
     """A caption as one line of plain text."""
-    text = caption(name, plan, paper(), **how)
+    text = caption(name, plan, **how)
     return " ".join(text.replace("**", "").split())
 
 
@@ -53,7 +49,7 @@ def test_the_papers_preset_is_as_in_the_paper():
 
 
 def test_the_reference_stays_when_config_yaml_is_changed(tmp_path):
-    assert preset("config.yaml", "config/paper.yaml").cells == paper().cells
+    assert preset("config.yaml", "config/paper.yaml").cells == paper_plan().cells
     (tmp_path / "mine.yaml").write_text("defaults: {net: {bias: false}}\n")
     mine = load(read([ROOT / "config.yaml", ROOT / "config/paper.yaml", tmp_path / "mine.yaml"]))
     assert "What differs: * biases: no instead of yes" in said("fig03", mine)
@@ -86,9 +82,9 @@ def test_no_caption_of_a_preset_claims_to_be_the_papers():
 def test_captions_are_valid_markup():
     """Each under a headline of its own, so that all are read at once."""
     strict = {"halt_level": 2, "report_level": 2}
-    for files in (["config.yaml"], ["workflow/report/paper.yaml"]):
+    for files in (["config.yaml"], ["config.yaml", "config/paper.yaml"]):
         texts = [
-            f"{name}\n{'=' * len(name)}\n\n{caption(name, preset(*files), paper(), stale=True)}"
+            f"{name}\n{'=' * len(name)}\n\n{caption(name, preset(*files), stale=True)}"
             for name in FIGURES
         ]
         html = publish_parts("\n\n".join(texts), writer="html", settings_overrides=strict)["body"]

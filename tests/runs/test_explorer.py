@@ -19,8 +19,8 @@ from snakemake_runs import jobs, snakemake
 from idpipe.config import load
 from idpipe.explorer.axes import axes, label
 from idpipe.explorer.details import POINTS, thinned
-from idpipe.explorer.images import sprite
 from idpipe.explorer.page import page as html
+from idpipe.explorer.sprites import sprite
 from idpipe.results import interval
 from idpipe.workflow.targets import Targets
 
@@ -351,7 +351,7 @@ class TestParts:
         np.testing.assert_array_equal(shown, np.rint(view * 255))
 
     def test_data_cannot_end_its_element(self):
-        evil = "</script><script>alert(1)</script>$run"
+        evil = "</script><script>alert(1)</script>{{ run }}"
         text = html("<run>", iter([("index", {"name": evil})]))
         assert evil not in text and "<run>" not in text
         (block,) = re.findall(r'<script type="application/json" id="index">(.*?)</script>', text)

@@ -26,7 +26,7 @@ def extended(tmp_path_factory) -> Path:
         shutil.copytree(REPOSITORY / name, copy / name)
     for name in ("Snakefile", "config.yaml"):
         shutil.copy(REPOSITORY / name, copy / name)
-    (copy / "docs").mkdir()
+    shutil.copytree(REPOSITORY / "docs", copy / "docs", ignore=shutil.ignore_patterns("images"))
     for name, where, anchor, code in INSERT.findall(GUIDE):
         lines = (copy / name).read_text().splitlines(keepends=True)
         (place,) = [n for n, line in enumerate(lines) if line.startswith(anchor)]
@@ -86,7 +86,7 @@ def test_what_the_guide_adds_trains_and_draws(extended):
 
 
 def test_the_generated_documents_know_it(extended):
-    run(extended, sys.executable, "-m", "idpipe", "docs")
+    run(extended, sys.executable, "docs/pages.py")
     assert "adamw" in (extended / "config/README.md").read_text()
 
 

@@ -75,6 +75,7 @@ def test_the_wheel_has_the_package_and_what_init_lays_down_and_nothing_else(buil
     code = {path.removeprefix("src/") for path in tracked("src")}
     assert names == code | {PLACED + path for path in tracked(*project.PARTS)}
     assert {"idpipe/py.typed", "idpipe/claims/claims.yaml", "idpipe/claims/table1.csv"} <= names
+    assert {"idpipe/figures/paper.yaml", "idpipe/claims/scorecard.html"} <= names
     assert PLACED + "workflow/report/figure.rst" in names
     assert PLACED + "workflow/schemas/config.schema.json" in names
 

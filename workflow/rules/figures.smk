@@ -1,8 +1,5 @@
 """Figures: each drawn from what its studies' cells came to; no other cell is trained for it."""
 
-from functools import cache
-from pathlib import Path
-
 from idpipe.figures.paper import category, subcategory
 
 
@@ -19,18 +16,12 @@ def reported(paths, name):
     return [report(str(path), **how) if path.suffix == ".png" else str(path) for path in paths]
 
 
-@cache
-def paper_plan():
-    """The plan of config/paper.yaml, whatever config.yaml was changed to."""
-    return load(read([Path(workflow.basedir) / "workflow/report/paper.yaml"]))
-
-
 def caption(name):
     """A figure's caption; workflow/report/figure.rst asks for it where a report is made."""
     from idpipe.figures import captions
 
     stale = any(job.rule.name == name for job in workflow.dag.needrun_jobs())
-    return captions.caption(name, PLAN, paper_plan(), stale)
+    return captions.caption(name, PLAN, stale)
 
 
 FIGURE_FILES = {name: reported(TARGETS.figure_files(name), name) for name in FIGURES}

@@ -2,23 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-import yaml
+from pydantic import Field, Strict, ValidationError, model_validator
 
+from idpipe.cells import Says, Spec
+from idpipe.config import explain, read_file
 from idpipe.errors import ConfigError
 
 FILE = Path(__file__).with_name("claims.yaml")
 SIDES = ("above", "below")
-TEXTS = ("claim", "place", "words", "why")
+Threshold = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Limit = Annotated[Threshold | str, Says("a finite number or the name of a bound")]
 
 
-@dataclass(frozen=True)
-class Part:
+class Bound(Spec):
+    """A threshold that claims share, and why it is fair."""
+
+    value: Threshold
+    why: str
+
+
+class Passage(Spec):
+    """What the paper says and where, what shows it, and why its thresholds are fair."""
+
+    claim: str
+    place: str
+    words: str
+    why: str
+    figures: tuple[str, ...]
+    studies: tuple[str, ...]
+
+
+class PartEntry(Spec):
+    """One measure of a claim in the file: `{measure: .., above: ..}`, or `below`."""
+
+    measure: str
+    above: Limit = ""
+    below: Limit = ""
+
+    @model_validator(mode="after")
+    def _one_side(self) -> PartEntry:
+        if len(self.model_fields_set.intersection(SIDES)) != 1:
+            raise ValueError(f"must have measure and one of {', '.join(SIDES)}")
+        return self
+
+    @property
+    def side(self) -> str:
+        """Where the whole interval must lie, `above` or `below` the limit."""
+        return "above" if "above" in self.model_fields_set else "below"
+
+    @property
+    def limit(self) -> float | str:
+        """The threshold, or the name of the bound that it is."""
+        return self.above if self.side == "above" else self.below
+
+
+class ClaimEntry(Passage):
+    """A claim in the file."""
+
+    parts: dict[str, PartEntry]
+
+
+class Catalogue(Spec):
+    """The whole file; a part's bound must be one of its bounds."""
+
+    bounds: dict[str, Bound]
+    claims: dict[str, ClaimEntry]
+
+    @model_validator(mode="after")
+    def _bounds_are_known(self) -> Catalogue:
+        for name, entry in self.claims.items():
+            for key, part in entry.parts.items():
+                if isinstance(part.limit, str) and part.limit not in self.bounds:
+                    where = f"claims.{name}.parts.{key}.{part.side}"
+                    known = ", ".join(self.bounds)
+                    raise ValueError(f"{where}: must be a finite number or one of {known}")
+        return self
+
+
+class Part(Spec):
     """One measure of a claim.
 
     Attributes:
@@ -45,58 +110,51 @@ class Part:
         return value - self.threshold if self.side == "above" else self.threshold - value
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A claim of the paper: what it says and where, and what is measured of it."""
+class Claim(Passage):
+    """A claim of the paper, its thresholds in numbers."""
 
     id: str
-    claim: str
-    place: str
-    words: str
-    why: str
-    figures: tuple[str, ...]
-    studies: tuple[str, ...]
     parts: tuple[Part, ...]
+
+
+@cache
+def catalogue() -> Catalogue:
+    """`claims.yaml`."""
+    return read(FILE)
 
 
 @cache
 def claims() -> tuple[Claim, ...]:
     """All claims in the order of the file."""
-    return read(FILE.read_text())
+    return claims_of(catalogue())
 
 
-def bounds() -> dict[str, tuple[float, str]]:
-    """Name of a bound -> its value and why it is fair."""
-    found = yaml.safe_load(FILE.read_text())["bounds"]
-    return {name: (float(bound["value"]), bound["why"]) for name, bound in found.items()}
+def read(path: Path) -> Catalogue:
+    """A file like `claims.yaml`. Raises ConfigError, whose lines name the keys."""
+    content = read_file(path)
+    try:
+        return Catalogue.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(explain(error, Catalogue, content)) from None
 
 
-def read(text: str) -> tuple[Claim, ...]:
-    """The claims of a file like `claims.yaml`. Raises ConfigError that names the key."""
-    content = yaml.safe_load(text)
-    shared = {name: float(bound["value"]) for name, bound in content["bounds"].items()}
-    return tuple(_claim(name, entry, shared) for name, entry in content["claims"].items())
+def claims_of(file: Catalogue) -> tuple[Claim, ...]:
+    """The claims of a file, in its order."""
+    return tuple(
+        Claim(
+            **entry.model_dump(exclude={"parts"}),
+            id=name,
+            parts=tuple(
+                _part(f"{name}.{key}", part, file.bounds) for key, part in entry.parts.items()
+            ),
+        )
+        for name, entry in file.claims.items()
+    )
 
 
-def _claim(name: str, entry: Mapping[str, Any], shared: Mapping[str, float]) -> Claim:
-    known = {*TEXTS, "figures", "studies", "parts"}
-    if wrong := sorted(known.symmetric_difference(entry)):
-        told = f"must have exactly {', '.join(sorted(known))}"
-        raise ConfigError([f"claims.{name}: {told}; see {', '.join(wrong)}"])
-    parts = tuple(_part(f"{name}.{key}", part, shared) for key, part in entry["parts"].items())
-    texts: dict[str, str] = {key: entry[key] for key in TEXTS}
-    figures, studies = tuple(entry["figures"]), tuple(entry["studies"])
-    return Claim(id=name, figures=figures, studies=studies, parts=parts, **texts)
-
-
-def _part(key: str, entry: Mapping[str, Any], shared: Mapping[str, float]) -> Part:
-    sides = [side for side in SIDES if side in entry]
-    if len(sides) != 1 or set(entry) != {"measure", *sides}:
-        raise ConfigError([f"claims.{key}: must have measure and one of {', '.join(SIDES)}"])
-    value = entry[sides[0]]
-    if isinstance(value, str):
-        if value not in shared:
-            allowed = f"must be a number or one of {', '.join(shared)}"
-            raise ConfigError([f"claims.{key}.{sides[0]} = {value}: {allowed}"])
-        return Part(key, entry["measure"], sides[0], shared[value], value)
-    return Part(key, entry["measure"], sides[0], float(value))
+def _part(key: str, entry: PartEntry, bounds: dict[str, Bound]) -> Part:
+    if isinstance(entry.limit, str):
+        threshold, bound = bounds[entry.limit].value, entry.limit
+    else:
+        threshold, bound = entry.limit, ""
+    return Part(key=key, measure=entry.measure, side=entry.side, threshold=threshold, bound=bound)

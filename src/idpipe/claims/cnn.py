@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from idpipe.claims.measures import Measure, entered_in, to_constant, worst_rho
-from idpipe.claims.run import ALL_RHO, FAR, NAMED, Between, Net, Run, sized
+from idpipe.claims.networks import ALL_RHO, FAR, NAMED, Between, Net, Run, sized
 from idpipe.claims.samples import (
     Sample,
     Untestable,

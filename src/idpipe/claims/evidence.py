@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from idpipe import formats
-from idpipe.claims.asked import CELLS_OF
+from idpipe.claims.inputs import CELLS_OF
 from idpipe.images import ProbeSet, correlation
 from idpipe.results import EVIDENCE, Initial, Results, fit_of, point_of
 from idpipe.store import Selection

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from idpipe.claims.measures import Measure, entered_in, to_constant, to_identity
-from idpipe.claims.run import FAR, ORTHOGONAL, Between, Net, Run, wide_enough
+from idpipe.claims.networks import FAR, ORTHOGONAL, Between, Net, Run, wide_enough
 from idpipe.claims.samples import (
     Sample,
     Untestable,

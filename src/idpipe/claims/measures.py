@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from idpipe.claims.run import FAR, Net, Run
+from idpipe.claims.networks import FAR, Net, Run
 from idpipe.claims.samples import Sample, minus
 
 Measure = Callable[[Run], "Sample | float"]

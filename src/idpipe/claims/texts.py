@@ -7,10 +7,11 @@ import io
 import math
 from collections import Counter
 from collections.abc import Sequence
-from html import escape
+from pathlib import Path
 
-from idpipe.claims.catalogue import Claim, bounds
+from idpipe.claims.catalogue import catalogue
 from idpipe.claims.verdicts import FAILED, REPRODUCED, UNTESTABLE, VERDICTS, Judgement, Outcome
+from idpipe.templates import render
 
 SYMBOLS = {REPRODUCED: "✓", FAILED: "✗", UNTESTABLE: "–"}
 COLUMNS = (
@@ -128,88 +129,20 @@ def _cell(text: str) -> str:
     return text.replace("\n", " ")
 
 
-STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; color: #1a1a1a; background: #fff;
-  max-width: 68rem; margin: 1.5rem auto; padding: 0 1rem }
-h1 { font-size: 1.5rem } h2 { font-size: 1.05rem; margin: 0 0 .3rem }
-article { border: 1px solid #ccc; border-left-width: 6px; border-radius: 4px; padding: .7rem 1rem;
-  margin: 0 0 .9rem }
-.v0 { border-left-color: #0072b2 } .v1 { border-left-color: #d55e00 }
-.v2 { border-left-color: #8a8a8a; border-left-style: dashed }
-.verdict { font-weight: 600; white-space: nowrap }
-.v0 .verdict { color: #005a8c } .v1 .verdict { color: #a84800 } .v2 .verdict { color: #555 }
-p { margin: .3rem 0 } .small { font-size: .87rem; color: #444 }
-table { border-collapse: collapse; width: 100%; font-size: .9rem; margin: .4rem 0 }
-th, td { text-align: left; vertical-align: top; padding: .15rem .6rem .15rem 0 }
-th { border-bottom: 1px solid #ccc; font-weight: 600 } td.n { white-space: nowrap }
-.scroll { overflow-x: auto } details { font-size: .87rem } code { overflow-wrap: anywhere }
-nav a { margin-right: .5rem; white-space: nowrap }
-"""
-
-
 def to_html(judgements: Sequence[Judgement], run: str, level: float) -> str:
     """One page, nothing loaded from elsewhere; links go to the figures beside it."""
-    title = f"Scorecard of {escape(run)}"
-    links = " ".join(
-        f'<a href="#{escape(j.claim.id)}">{SYMBOLS[j.verdict]} {escape(j.claim.id)}</a>'
-        for j in judgements
+    return render(
+        Path(__file__).with_name("scorecard.html"),
+        run=run,
+        level=f"{level:.0%}",
+        judgements=judgements,
+        bounds=catalogue().bounds,
+        tally=tally(judgements),
+        rule=RULE,
+        terms=TERMS,
+        symbols=SYMBOLS,
+        verdicts=VERDICTS,
+        measured=measured,
+        threshold=threshold,
+        basis=basis,
     )
-    shared = "".join(
-        f"<tr><td>{escape(name)}</td><td class=n>{value:g}</td><td>{escape(why)}</td></tr>"
-        for name, (value, why) in bounds().items()
-    )
-    return "\n".join(
-        [
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{title}</title><style>{STYLE}</style></head><body>",
-            f"<h1>{title}</h1><p><strong>{escape(tally(judgements))}.</strong></p>",
-            f"<p>{escape(RULE)} ± is half the {level:.0%} Student-t interval over replicates.</p>",
-            f"<p>{escape(TERMS)}</p>",
-            f"<nav>{links}</nav><details><summary>Bounds that claims share</summary>",
-            f"<table><tr><th>bound</th><th>value</th><th>why</th></tr>{shared}</table></details>",
-            *(_article(judgement) for judgement in judgements),
-            "</body></html>\n",
-        ]
-    )
-
-
-def _article(judgement: Judgement) -> str:
-    claim, verdict = judgement.claim, judgement.verdict
-    rows = "".join(_row(outcome) for outcome in judgement.outcomes)
-    cells = dict.fromkeys(cell for outcome in judgement.outcomes for cell in outcome.cells)
-    reason = f"<p>{escape(judgement.reason)}</p>" if judgement.reason else ""
-    behind = "".join(f"<br><code>{escape(cell)}</code>" for cell in cells)
-    evidence = (
-        f"<details><summary>Evidence</summary>{escape(basis(judgement))}{behind}</details>"
-        if cells
-        else ""
-    )
-    return "".join(
-        [
-            f'<article id="{escape(claim.id)}" class="v{VERDICTS.index(verdict)}">',
-            f"<h2>{escape(claim.id)}: {escape(claim.claim)}</h2>",
-            f"<p><span class=verdict>{SYMBOLS[verdict]} {verdict}</span></p>{reason}",
-            f"<p class=small>“{escape(claim.words)}” {escape(claim.place)}</p>",
-            "<div class=scroll><table><tr><th>part</th><th>measure</th><th>measured</th>",
-            f"<th>threshold</th><th>verdict</th></tr>{rows}</table></div>",
-            f"<p class=small>Why these thresholds: {escape(claim.why)} {_links(claim)}</p>",
-            f"{evidence}</article>",
-        ]
-    )
-
-
-def _row(outcome: Outcome) -> str:
-    part = outcome.part
-    return (
-        f"<tr><td>{escape(part.name)}</td><td>{escape(part.measure)}</td>"
-        f"<td class=n>{escape(measured(outcome))}</td><td class=n>{escape(threshold(outcome))}"
-        f"</td><td class=n>{SYMBOLS[outcome.verdict]} {outcome.verdict}</td></tr>"
-    )
-
-
-def _links(claim: Claim) -> str:
-    names = [escape(name) for name in claim.figures]
-    figures = ", ".join(f'<a href="{name}.png">{name}</a>' for name in names)
-    studies = ", ".join(escape(name) for name in claim.studies) or "none, no training"
-    return f"Figures: {figures}. Studies: {studies}."

@@ -6,14 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from idpipe.claims import cnn, fcn, other
+from idpipe.claims import cnn, datasets, fcn, formulas, training
 from idpipe.claims.catalogue import Claim, Part, claims
 from idpipe.claims.measures import Measure
-from idpipe.claims.run import Net, Run
+from idpipe.claims.networks import Net, Run
 from idpipe.claims.samples import Sample, Untestable
 from idpipe.results import Results, interval
 
-MEASURES: Mapping[str, Measure] = {**cnn.MEASURES, **fcn.MEASURES, **other.MEASURES}
+MEASURES: Mapping[str, Measure] = {
+    key: function
+    for module in (cnn, fcn, training, datasets, formulas)
+    for key, function in module.MEASURES.items()
+}
 
 REPRODUCED, FAILED, UNTESTABLE = "reproduced", "not reproduced", "not testable"
 VERDICTS = (REPRODUCED, FAILED, UNTESTABLE)
@@ -67,6 +71,11 @@ class Judgement:
         """`not reproduced` if any part is; else `not testable` if any is; else `reproduced`."""
         found = {outcome.verdict for outcome in self.outcomes}
         return next((v for v in (FAILED, UNTESTABLE) if v in found), REPRODUCED)
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Ids of the cells it rests on, each once."""
+        return tuple(dict.fromkeys(cell for outcome in self.outcomes for cell in outcome.cells))
 
     @property
     def reason(self) -> str:

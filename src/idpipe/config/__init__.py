@@ -28,6 +28,7 @@ from idpipe.config.picks import (
     split,
 )
 from idpipe.config.plan import Plan, load
+from idpipe.config.problems import explain
 from idpipe.config.settings import read, read_file
 from idpipe.config.studies import Locator, Study
 
@@ -53,6 +54,7 @@ __all__ = [
     "by_code",
     "code",
     "deepest",
+    "explain",
     "folder_counts",
     "folder_digest",
     "for_theorem1",

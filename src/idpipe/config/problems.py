@@ -95,7 +95,7 @@ def explain_message(
 
     It may start with the path of the key that it is about, as `examples[0].label: must be ...`.
     """
-    inner = re.match(r"([a-z_]+(?:\[\d+\]|\.[a-z_]+)*): (.*)", message, re.DOTALL)
+    inner = re.match(r"([a-z_]\w*(?:\[\d+\]|\.[a-z_]\w*)*): (.*)", message, re.DOTALL)
     if inner is not None:
         deeper = (int(key) if key.isdigit() else key for key in re.findall(r"\w+", inner[1]))
         loc, message = (*loc, *deeper), inner[2]

@@ -28,8 +28,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from idpipe import environment, nets, store
+from idpipe import nets, store
 from idpipe.cells import Cell
+from idpipe.config import environment
 from idpipe.engine import optim
 from idpipe.engine.outcomes import History, Outcome, State
 from idpipe.engine.training import Training

@@ -1,5 +1,5 @@
 """The explorer: a run's cells as one page of HTML that needs neither server nor network.
 
-`page` writes it; `axes`, `index`, `details` and `images` make what it holds, and `page/` is what it
+`page` writes it; `axes`, `map`, `details` and `sprites` make what it holds, and `page/` is what it
 looks like and how it works.
 """

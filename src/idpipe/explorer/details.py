@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from idpipe import store
-from idpipe.explorer.images import sprite
-from idpipe.explorer.index import short
+from idpipe.explorer.map import short
+from idpipe.explorer.sprites import sprite
 from idpipe.results import Results
 
 POINTS = 100

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from html import escape
 from importlib.metadata import version
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from bokeh.resources import Resources
@@ -15,8 +12,9 @@ from bokeh.resources import Resources
 from idpipe import store
 from idpipe.config import Plan
 from idpipe.explorer.details import Details
-from idpipe.explorer.index import index
+from idpipe.explorer.map import index
 from idpipe.results import Results
+from idpipe.templates import render
 
 FOLDER = Path(__file__).parent
 PROGRAM = ("link.js", "charts.js", "map.js", "cell.js", "main.js")
@@ -45,19 +43,12 @@ def page(run: str, data: Iterator[tuple[str, Any]]) -> str:
     """The page's HTML."""
     program = "\n".join((FOLDER / "page" / name).read_text() for name in PROGRAM)
     library = Resources(mode="inline", components=["bokeh", "bokeh-api"], log_level="error").js_raw
-    parts = {
-        "run": escape(run),
-        "style": (FOLDER / "page/explorer.css").read_text(),
-        "data": "\n".join(_block(name, content) for name, content in data),
-        "library": "\n".join(library),
-        "bokeh": version("bokeh"),
-        "program": f"(() => {{\n'use strict';\n{program}}})();",
-    }
-    template = Template((FOLDER / "page/explorer.html").read_text())
-    return template.substitute(parts)
-
-
-def _block(name: str, content: Any) -> str:
-    """JSON in a script element, with nothing in it that ends the element."""
-    text = json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", r"\u003c")
-    return f'<script type="application/json" id="{name}">{text}</script>'
+    return render(
+        FOLDER / "page/explorer.html",
+        run=run,
+        style=(FOLDER / "page/explorer.css").read_text(),
+        data=data,
+        library="\n".join(library),
+        bokeh=version("bokeh"),
+        program=program,
+    )

@@ -9,11 +9,12 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 from idpipe import store
 from idpipe.cells import ENDINGS, SOURCES, Cell
-from idpipe.config import Plan
+from idpipe.config import Plan, load, read
 from idpipe.errors import StoreError
 from idpipe.figures.differences import listing, of_figure, shown_cells
 from idpipe.figures.paper import SHOWS
@@ -26,13 +27,18 @@ OUT_OF_DATE = (
 )
 
 
-def caption(name: str, plan: Plan, paper: Plan, stale: bool = False) -> str:
+@cache
+def paper_plan() -> Plan:
+    """The plan of config/paper.yaml as committed, whatever a project's files were changed to."""
+    return load(read([Path(__file__).with_name("paper.yaml")]))
+
+
+def caption(name: str, plan: Plan, stale: bool = False) -> str:
     """The caption of a figure.
 
     Args:
         name: the figure; `plan` has what it shows.
         plan: this run.
-        paper: the plan of config/paper.yaml.
         stale: whether Snakemake would draw it again.
     """
     figure, shows = FIGURES[name], SHOWS.get(name)
@@ -40,7 +46,7 @@ def caption(name: str, plan: Plan, paper: Plan, stale: bool = False) -> str:
     parts = [
         f"**In the paper:** {shows}" if shows else "**In the paper:** there is no such figure.",
         f"**Here:** {figure.title}. {' '.join(map(_study, studies, studies.values()))}".strip(),
-        _differs(of_figure(figure, plan, paper), shows is not None, bool(studies)),
+        _differs(of_figure(figure, plan, paper_plan()), shows is not None, bool(studies)),
     ]
     if cells := list(dict.fromkeys(cell for found in studies.values() for cell in found)):
         parts += [_training(cells, shows is not None), _ended(cells, Path(plan.config.results))]

@@ -27,6 +27,7 @@ FOLLOWED = (
     "idpipe.explorer",
     "idpipe.figures",
     "idpipe.results",
+    "idpipe.templates",
     "idpipe.theory",
 )
 NOT_FOLLOWED = ("idpipe.figures.registry", "idpipe.results.tables")
@@ -57,10 +58,10 @@ def figure(name: str) -> str:
 
 
 def scorecard() -> str:
-    """12 hex digits of the code that judges and writes, of the claims, and of the house style."""
+    """12 hex digits of the code that judges and writes, of claims, page and house style."""
     claims = yaml.safe_load((PACKAGE / "claims/claims.yaml").read_text())
-    paper = (PACKAGE / "claims/table1.csv").read_text()
-    return _hash(_all_of("claims", but=("asked", "evidence")), style(), claims, paper)
+    texts = [(PACKAGE / "claims" / name).read_text() for name in ("table1.csv", "scorecard.html")]
+    return _hash(_all_of("claims", but=("inputs", "evidence")), style(), claims, texts)
 
 
 def evidence() -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from idpipe.cells import canonical_json
-from idpipe.claims.asked import CELLS_OF
+from idpipe.claims.inputs import CELLS_OF
 from idpipe.config import source_key
 from idpipe.explorer.axes import axes
 from idpipe.figures.registry import FIGURES

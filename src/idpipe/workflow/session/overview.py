@@ -10,8 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from idpipe import costs, environment, store
+from idpipe import costs, store
 from idpipe.cells import ENDINGS, LOST, MAX_STEPS, Cell
+from idpipe.config import environment
 from idpipe.costs import Prices
 from idpipe.errors import IdpipeError
 from idpipe.figures.registry import FIGURES

@@ -1,18 +1,20 @@
 """Generated documents: the config's JSON schema and README, the tables, the paper's preset.
 
-`python -m idpipe docs` writes them; a test fails where they differ from what the models say.
+`python docs/pages.py` writes them; a test fails where they differ from what the models say.
 """
 
 from __future__ import annotations
 
 import inspect
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+from queries import QUERIES
 
 from idpipe import store
 from idpipe.cells import Cell, Spec, canonical_json
@@ -29,14 +31,14 @@ from idpipe.config import (
     models_in,
     read,
 )
-from idpipe.queries import QUERIES
+from idpipe.errors import IdpipeError
 from idpipe.results import CELL_TABLES, EVIDENCE, TABLE1, TABLES, Table
-from idpipe.workflow import project
 
+ROOT = Path(__file__).resolve().parents[1]
 SCHEMA_PATH = "workflow/schemas/config.schema.json"
 README_PATH = "config/README.md"
 TABLES_PATH = "docs/tables.md"
-PAPER_PATH = "workflow/report/paper.yaml"
+PAPER_PATH = "src/idpipe/figures/paper.yaml"
 _HEAD = (
     "| column | type | unit | allowed | null | meaning |",
     "| --- | --- | --- | --- | --- | --- |",
@@ -59,7 +61,7 @@ studies:
 """
 
 README = """\
-<!-- Written by `python -m idpipe docs` from the models in src/idpipe; edit those, not this. -->
+<!-- Written by `python docs/pages.py` from the models in src/idpipe; edit those, not this. -->
 # Configuration
 
 A configuration says what to train, on which images, and how to look at the result. The presets:
@@ -117,7 +119,7 @@ an old setting trains nothing. Cells lie in `results/cells/<id>/`, with all sett
 
 
 TABLES_INTRODUCTION = """\
-<!-- Generated from src/idpipe/results/tables.py and queries.py by `python -m idpipe docs`. -->
+<!-- Generated from src/idpipe/results/tables.py and docs/queries.py by `python docs/pages.py`. -->
 
 # Tables
 
@@ -154,9 +156,9 @@ def texts() -> dict[str, str]:
 
 def paper_text() -> str:
     """The paper's preset in one piece, which captions compare with whatever config.yaml says."""
-    settings = read([project.root() / name for name in ("config.yaml", "config/paper.yaml")])
+    settings = read([ROOT / name for name in ("config.yaml", "config/paper.yaml")])
     head = (
-        "# config/paper.yaml over config.yaml, as committed. Written by `python -m idpipe docs`.\n"
+        "# config/paper.yaml over config.yaml, as committed. Written by `python docs/pages.py`.\n"
     )
     return head + yaml.safe_dump(settings, sort_keys=False, width=100)
 
@@ -330,7 +332,7 @@ def _yaml(value: object) -> str:
 
 
 def tables_text() -> str:
-    """The page on the tables, from `idpipe.results.tables` and `idpipe.queries`."""
+    """The page on the tables, from `idpipe.results.tables` and `docs/queries.py`."""
     run = [_columns(table, f"{table.name}.parquet") for table in (*TABLES, EVIDENCE)]
     table1 = _columns(TABLE1, "figures/table1.csv")
     return "\n".join([TABLES_INTRODUCTION, *run, _cell_tables(), table1, QUERIES])
@@ -347,3 +349,10 @@ def _columns(table: Table, title: str) -> str:
 def _cell_tables() -> str:
     rows = [f"| `{name}` | {table.name} |" for name, table in CELL_TABLES.items()]
     return "\n".join([CELL_TABLES_INTRODUCTION, *rows, ""])
+
+
+if __name__ == "__main__":
+    try:
+        write(ROOT)
+    except IdpipeError as error:
+        sys.exit(f"docs/pages.py: {error}")

@@ -4,13 +4,13 @@ import re
 from functools import cache
 from pathlib import Path
 
+import pages
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
 from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config, validate
 
-from idpipe import docs
 from idpipe.cells import Cell
 from idpipe.config import Config, Study, key_paths, load, read
 from idpipe.figures.registry import FIGURES
@@ -50,18 +50,18 @@ def objects(schema):
 
 class TestDrift:
     def test_committed_documents_say_what_the_models_say(self):
-        assert docs.stale(ROOT) == [], "run `python -m idpipe docs`"
+        assert pages.stale(ROOT) == [], "run `python docs/pages.py`"
 
     def test_write_mends_what_is_stale_and_only_that(self, tmp_path):
-        assert sorted(docs.write(tmp_path)) == sorted(docs.texts())
-        assert docs.write(tmp_path) == docs.stale(tmp_path) == []
-        (tmp_path / docs.README_PATH).write_text("old")
-        assert docs.stale(tmp_path) == docs.write(tmp_path) == [docs.README_PATH]
+        assert sorted(pages.write(tmp_path)) == sorted(pages.texts())
+        assert pages.write(tmp_path) == pages.stale(tmp_path) == []
+        (tmp_path / pages.README_PATH).write_text("old")
+        assert pages.stale(tmp_path) == pages.write(tmp_path) == [pages.README_PATH]
 
 
 class TestSchema:
     def test_is_a_valid_schema_that_forbids_unknown_keys(self):
-        schema = docs.schema()
+        schema = pages.schema()
         Draft202012Validator.check_schema(schema)
         found = list(objects(schema))
         assert len(found) > 10
@@ -69,7 +69,7 @@ class TestSchema:
             assert mapping.get("additionalProperties") is False or "$ref" in mapping
 
     def test_knows_every_key_and_axis(self):
-        definitions = docs.schema()["$defs"]
+        definitions = pages.schema()["$defs"]
         axes = definitions["Study"]["properties"]["axes"]["properties"]
         assert list(axes) == ["cell", *key_paths(Cell)]
         assert set(definitions["Cell"]["properties"]) == set(Cell.model_fields)
@@ -80,24 +80,24 @@ class TestSchema:
         for files in PRESETS.values():
             settings = read(ROOT / name for name in files)
             before = copy.deepcopy(settings)
-            validate(settings, str(ROOT / docs.SCHEMA_PATH))
+            validate(settings, str(ROOT / pages.SCHEMA_PATH))
             assert settings == before
 
     def test_bounds_are_told_in_json_schemas_words(self):
-        words = set(re.findall(r'"(\w+)":', json.dumps(docs.schema())))
+        words = set(re.findall(r'"(\w+)":', json.dumps(pages.schema())))
         assert not words & {"ge", "gt", "le", "lt", "default", "title_", "discriminator"}
         assert {"minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"} <= words
 
 
 class TestReadme:
     def test_has_a_row_for_every_key(self):
-        rows = re.findall(r"^\| `([a-z_.0-9]+)` \|", docs.readme_text(), re.MULTILINE)
+        rows = re.findall(r"^\| `([a-z_.0-9]+)` \|", pages.readme_text(), re.MULTILINE)
         leaves = {p for p in key_paths(Cell) if p not in ("net", "optimizer", "schedule")}
         leaves |= {p for p in key_paths(Config) if p not in ("probes", "figures", "limits")}
         assert set(rows) == (leaves - {"data", "failure"}) | set(key_paths(Study))
 
     def test_example_is_what_it_says(self):
-        text = docs.readme_text()
+        text = pages.readme_text()
         block = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1]
         cells = load(yaml.safe_load(block)).cells
         assert f"These are {len(cells)} cells" in text
@@ -107,7 +107,7 @@ class TestReadme:
         assert {c.replicates for c in cells.values()} == {5}
 
     def test_links_lead_to_files(self):
-        for link in re.findall(r"\]\(([^)]+)\)", docs.readme_text()):
+        for link in re.findall(r"\]\(([^)]+)\)", pages.readme_text()):
             assert (ROOT / "config" / link).is_file()
 
 
@@ -119,16 +119,16 @@ class TestPresets:
         merged = (ours, as_snakemake_merges(PRESETS[run]))
         one, other = (json.dumps(settings, sort_keys=True) for settings in merged)
         assert one == other
-        Draft202012Validator(docs.schema()).validate(ours)
+        Draft202012Validator(pages.schema()).validate(ours)
         assert plan(run).config.run == run
         assert set(plan(run).studies) >= READ
 
     def test_each_file_is_valid_for_an_editor(self, run):
         path = ROOT / PRESETS[run][-1]
         text = path.read_text()
-        Draft202012Validator(docs.schema()).validate(yaml.safe_load(text))
+        Draft202012Validator(pages.schema()).validate(yaml.safe_load(text))
         reference = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)[1]
-        assert (path.parent / reference).resolve() == ROOT / docs.SCHEMA_PATH
+        assert (path.parent / reference).resolve() == ROOT / pages.SCHEMA_PATH
 
     def test_first_lines_say_how_to_run_it(self, run):
         head = (ROOT / PRESETS[run][-1]).read_text().split("\n\n")[0]
