@@ -29,7 +29,7 @@ from idpipe.cells import Cell
 from idpipe.config import Plan, load, read
 from idpipe.evaluate import VIEWED, viewed
 from idpipe.explorer import page
-from idpipe.explorer.details import VIEWS
+from idpipe.explorer.details import SHOWN_VIEWS
 from idpipe.results import Results, cell_rows, tables
 from idpipe.workflow.targets import Targets
 
@@ -86,7 +86,7 @@ def _write_layers(path: Path, cell: Cell, random: np.random.Generator) -> None:
     places = viewed(NAMES, KINDS, VIEWED)
     shape = (cell.replicates, cell.net.depth - 1, len(places), cell.data.size, cell.data.size)
     hidden = cell.net.convolutional and cell.net.depth > 1
-    views = {name: _noise(shape, random) for name in VIEWS} if hidden else {}
+    views = {name: _noise(shape, random) for name in SHOWN_VIEWS} if hidden else {}
     formats.write_npz(path, viewed=np.array(places), **views)
 
 

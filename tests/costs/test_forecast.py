@@ -42,7 +42,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def rows(jobs: int = 1, gpu: bool = False) -> dict[str, forecast.Row]:
+def rows(jobs: int = 1, gpu: bool = False) -> dict[str, forecast.CostRow]:
     plan = load(read(["config.yaml"]))
     device = Device("test", STEPS, gpu, "made up")
     return {row.name: row for row in forecast.rows(plan, device, Layout(Path("results")), jobs)}

@@ -210,7 +210,7 @@ def begin() -> str:
 
 def test_a_run_that_ended_by_itself_leaves_nothing():
     assert begin() == "None\n"
-    assert runs.find() == runs.Found()
+    assert runs.find() == runs.FoundRuns()
 
 
 def test_the_lock_of_a_killed_run_is_cleared():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from idpipe.claims.measures import Measure, entered_in, to_constant, worst_rho
-from idpipe.claims.networks import ALL_RHO, FAR, NAMED, Between, Net, Run, sized
+from idpipe.claims.networks import ALL_RHO, FAR, NAMED, Between, JudgedNetwork, Run, sized
 from idpipe.claims.samples import (
     Sample,
     Untestable,
@@ -36,7 +36,7 @@ def c06_constant(run: Run) -> Sample:
     return to_constant(run, run.net(DEPTH, depth=DEEP))
 
 
-def _middle(run: Run) -> Net:
+def _middle(run: Run) -> JudgedNetwork:
     nets = run.nets(DEPTH, depth=Between(13, 15))
     return min(nets, key=lambda net: abs(int(net.rung["depth"]) - 14))
 

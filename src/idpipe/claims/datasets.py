@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from idpipe.claims.measures import Measure, entered_in, to_constant
-from idpipe.claims.networks import ALL_RHO, FOREIGN, NAMED, ORTHOGONAL, Between, Net, Probes, Run
+from idpipe.claims.networks import (
+    ALL_RHO,
+    FOREIGN,
+    NAMED,
+    ORTHOGONAL,
+    Between,
+    JudgedNetwork,
+    Probes,
+    Run,
+)
 from idpipe.claims.samples import Sample, Untestable, greatest, least
 
 MEASURES: dict[str, Measure] = {}
@@ -64,7 +73,7 @@ def c25_cnn(run: Run) -> Sample:
     return _mixtures(run, "cnn", Between(low=20))
 
 
-def _colour(run: Run, arch: str, depth: Between) -> list[list[Net]]:
+def _colour(run: Run, arch: str, depth: Between) -> list[list[JudgedNetwork]]:
     """Per training image of CIFAR-10 the networks in a range of depths, rising."""
     run.trained_on("colour", "cifar10")
     images = run.values("colour", "examples")

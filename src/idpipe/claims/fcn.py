@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from idpipe.claims.measures import Measure, entered_in, to_constant, to_identity
-from idpipe.claims.networks import FAR, ORTHOGONAL, Between, Net, Run, wide_enough
+from idpipe.claims.networks import FAR, ORTHOGONAL, Between, JudgedNetwork, Run, wide_enough
 from idpipe.claims.samples import (
     Sample,
     Untestable,
@@ -24,7 +24,7 @@ DEEP = Between(low=10)
 """The paper's H9 and deeper."""
 
 
-def _at_zero(run: Run, net: Net) -> Sample:
+def _at_zero(run: Run, net: JudgedNetwork) -> Sample:
     return run.close(net, "constant", ORTHOGONAL)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from idpipe.claims.measures import Measure, entered_in
-from idpipe.claims.networks import NAMED, Between, Net, Run
+from idpipe.claims.networks import NAMED, Between, JudgedNetwork, Run
 from idpipe.claims.samples import (
     Sample,
     Untestable,
@@ -77,16 +77,16 @@ def different(
     return float(sum(ours.get(entry) != count for entry, count in paper.items()))
 
 
-def _theorem2(run: Run) -> list[list[Net]]:
+def _theorem2(run: Run) -> list[list[JudgedNetwork]]:
     """Per training image its networks that count, by their kernels."""
-    images: dict[tuple[str, str, int], list[Net]] = {}
+    images: dict[tuple[str, str, int], list[JudgedNetwork]] = {}
     for rung in run.study("theorem2"):
         key = (rung["source"], rung["examples"], rung["size"])
         images.setdefault(key, []).append(run.counted("theorem2", rung))
     return [sorted(nets, key=lambda net: net.rung["kernel"]) for nets in images.values()]
 
 
-def _errors(run: Run, nets: list[Net]) -> list[Sample]:
+def _errors(run: Run, nets: list[JudgedNetwork]) -> list[Sample]:
     return [run.measured(net, "identity", NAMED, "mse") for net in nets]
 
 

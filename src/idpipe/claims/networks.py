@@ -66,7 +66,7 @@ def sized(size: int) -> Probes:
 
 
 @dataclass(frozen=True)
-class Net:
+class JudgedNetwork:
     """A network, and its replicates that count."""
 
     study: str
@@ -87,7 +87,7 @@ class Run:
 
     def __init__(self, results: Results) -> None:
         self.results = results
-        self.used: dict[str, Net] = {}
+        self.used: dict[str, JudgedNetwork] = {}
         self.left_out: dict[str, str] = {}
         self._rungs: dict[str, tuple[Rung, ...]] = {}
 
@@ -133,19 +133,19 @@ class Run:
             raise Untestable(f"{study} is too narrow: {told}")
         return [rung for rung in found if _width(rung) == _width(widest)]
 
-    def net(self, study: str, fits: bool = True, **wanted: Any) -> Net:
+    def net(self, study: str, fits: bool = True, **wanted: Any) -> JudgedNetwork:
         """The one network that is as wanted. Raises Untestable unless its replicates count."""
         found = self.rungs(study, **wanted)
         if len(found) > 1:
             raise Untestable(f"{study} has {len(found)} networks of {_told(wanted)}, not one")
         return self.counted(study, found[0], fits)
 
-    def nets(self, study: str, **wanted: Any) -> list[Net]:
+    def nets(self, study: str, **wanted: Any) -> list[JudgedNetwork]:
         """All networks that are as wanted, from the shallowest; all must count."""
         found = sorted(self.rungs(study, **wanted), key=lambda rung: rung["depth"])
         return [self.counted(study, rung) for rung in found]
 
-    def some(self, study: str, **wanted: Any) -> list[Net]:
+    def some(self, study: str, **wanted: Any) -> list[JudgedNetwork]:
         """As `nets`, but networks that do not count are left out, and told of."""
         found = []
         for rung in sorted(self.rungs(study, **wanted), key=lambda rung: rung["depth"]):
@@ -157,7 +157,7 @@ class Run:
             raise Untestable(last)
         return found
 
-    def counted(self, study: str, rung: Rung, fits: bool = True) -> Net:
+    def counted(self, study: str, rung: Rung, fits: bool = True) -> JudgedNetwork:
         """The network and its replicates that count. Raises Untestable where they are too few."""
         live = rung.replicates[rung.replicates["status"].isin(LIVE)]
         good = live[live["mse"] <= FITS] if fits else live
@@ -169,7 +169,7 @@ class Run:
             lost["not fitting the training image"] = len(live) - len(good)
             why = ", ".join(f"{count} {word}" for word, count in lost.items() if count)
             raise Untestable(f"{len(good)} of {rung.total} replicates count ({why}): {name}")
-        net = Net(study, rung, tuple(int(r) for r in good["replicate"]))
+        net = JudgedNetwork(study, rung, tuple(int(r) for r in good["replicate"]))
         self.used[rung.cell_id] = net
         return net
 
@@ -180,7 +180,7 @@ class Run:
         joined = self.results.table("metrics").merge(renamed, on="cell_id")
         return {str(cell_id): rows for cell_id, rows in joined.groupby("cell_id", sort=False)}
 
-    def rows(self, net: Net, reference: str, probes: Probes) -> pd.DataFrame:
+    def rows(self, net: JudgedNetwork, reference: str, probes: Probes) -> pd.DataFrame:
         """Metrics of the replicates that count. Raises Untestable where there is none."""
         rows = self._metrics.get(net.rung.cell_id)
         if rows is not None:
@@ -190,27 +190,29 @@ class Run:
             raise Untestable(f"{net.told} of {net.study} was not shown {probes.name}")
         return rows
 
-    def measured(self, net: Net, reference: str, probes: Probes, column: str) -> Sample:
+    def measured(self, net: JudgedNetwork, reference: str, probes: Probes, column: str) -> Sample:
         """Each replicate's mean of a column of `metrics`; undefined values are left out."""
         rows = self.rows(net, reference, probes)
         rows = rows[np.isfinite(rows[column])]
         return _sample(rows.groupby("replicate")[column].mean())
 
-    def close(self, net: Net, reference: str, probes: Probes) -> Sample:
+    def close(self, net: JudgedNetwork, reference: str, probes: Probes) -> Sample:
         """Mean correlation to a reference."""
         return self.measured(net, reference, probes, "correlation")
 
-    def unsigned(self, net: Net, reference: str, probes: Probes) -> Sample:
+    def unsigned(self, net: JudgedNetwork, reference: str, probes: Probes) -> Sample:
         """Mean of the correlation's absolute value."""
         rows = self.rows(net, reference, probes)
         return _sample(rows["correlation"].abs().groupby(rows["replicate"]).mean())
 
-    def per_rho(self, net: Net, reference: str, column: str) -> pd.Series[float]:
+    def per_rho(self, net: JudgedNetwork, reference: str, column: str) -> pd.Series[float]:
         """Mean over the probes at each rho, by (replicate, rho)."""
         rows = self.rows(net, reference, ALL_RHO)
         return rows.groupby(["replicate", "rho"])[column].mean()
 
-    def layers(self, net: Net, quantity: str, state: str = "trained") -> dict[int, Sample]:
+    def layers(
+        self, net: JudgedNetwork, quantity: str, state: str = "trained"
+    ) -> dict[int, Sample]:
         """Layer -> each replicate's number. Raises Untestable where layers were not looked at."""
         rows = net.rung.replicates
         rows = rows[rows["replicate"].isin(net.counted)]
@@ -223,7 +225,7 @@ class Run:
             for layer, rows in found.groupby("layer")
         }
 
-    def evidence(self, net: Net, quantity: str) -> Sample:
+    def evidence(self, net: JudgedNetwork, quantity: str) -> Sample:
         """A number of the table `evidence`. Raises Untestable where it has none."""
         table = self.results.table("evidence")
         rows = table[(table["cell_id"] == net.rung.cell_id) & (table["quantity"] == quantity)]

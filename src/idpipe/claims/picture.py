@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from idpipe.claims.texts import RULE, SYMBOLS, measured, tally, threshold
-from idpipe.claims.verdicts import FAILED, REPRODUCED, UNTESTABLE, Judgement, Outcome
+from idpipe.claims.verdicts import FAILED, REPRODUCED, UNTESTABLE, ClaimPart, Judgement
 from idpipe.figures.parts import layout
 
 COLOURS = {REPRODUCED: "#0072B2", FAILED: "#D55E00", UNTESTABLE: "0.45"}
@@ -82,7 +82,7 @@ def _draw_claim(figure: Figure, axes: Axes, judgement: Judgement, top: float) ->
             _draw_interval(axes, outcome, y - HEAD)
 
 
-def _draw_interval(axes: Axes, outcome: Outcome, y: float) -> None:
+def _draw_interval(axes: Axes, outcome: ClaimPart, y: float) -> None:
     low, middle, high = np.clip(outcome.margins, -REACH, REACH)
     look: dict[str, Any] = {"color": COLOURS[outcome.verdict], "clip_on": False, "zorder": 3}
     axes.plot([low, high], [y, y], linewidth=1.2, solid_capstyle="butt", **look)

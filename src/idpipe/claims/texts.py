@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from idpipe.claims.catalogue import catalogue
-from idpipe.claims.verdicts import FAILED, REPRODUCED, UNTESTABLE, VERDICTS, Judgement, Outcome
+from idpipe.claims.verdicts import FAILED, REPRODUCED, UNTESTABLE, VERDICTS, ClaimPart, Judgement
 from idpipe.templates import render
 
 SYMBOLS = {REPRODUCED: "✓", FAILED: "✗", UNTESTABLE: "–"}
@@ -38,7 +38,7 @@ def number(value: float) -> str:
     return text.replace("-", "−") if float(text) else text.removeprefix("-")
 
 
-def measured(outcome: Outcome) -> str:
+def measured(outcome: ClaimPart) -> str:
     """`0.93 ± 0.02`, or a dash."""
     if math.isnan(outcome.value):
         return "–"
@@ -47,7 +47,7 @@ def measured(outcome: Outcome) -> str:
     return f"{number(outcome.value)} ± {number(outcome.half)}"
 
 
-def threshold(outcome: Outcome) -> str:
+def threshold(outcome: ClaimPart) -> str:
     """`> 0.8`."""
     sign = ">" if outcome.part.side == "above" else "<"
     return f"{sign} {outcome.part.threshold:g}".replace("-", "−")
@@ -117,7 +117,7 @@ def to_markdown(judgements: Sequence[Judgement], run: str, level: float) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _line(outcome: Outcome) -> str:
+def _line(outcome: ClaimPart) -> str:
     symbol = SYMBOLS[outcome.verdict]
     return f"{symbol} {outcome.part.name}: {measured(outcome)} ({threshold(outcome)})"
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from idpipe.cells import LIVE, MAX_STEPS
 from idpipe.claims.measures import Measure, entered_in, to_constant, to_identity, worst_rho
-from idpipe.claims.networks import FITS, Between, Net, Run
+from idpipe.claims.networks import FITS, Between, JudgedNetwork, Run
 from idpipe.claims.samples import Sample, Untestable, least, minus
 
 MEASURES: dict[str, Measure] = {}
@@ -38,7 +38,7 @@ def _failing(run: Run, depth: Between) -> Sample:
         rows = rung.replicates
         if len(rows) < 2:
             raise Untestable("one replicate gives no interval: cnn_narrow_depth")
-        run.used[rung.cell_id] = Net("cnn_narrow_depth", rung, tuple(rows["replicate"]))
+        run.used[rung.cell_id] = JudgedNetwork("cnn_narrow_depth", rung, tuple(rows["replicate"]))
         short = (rows["status"] == MAX_STEPS) & (rows["mse"] > FITS)
         if (short & (rows["steps"] < PAPER_STEPS) & (rows["restarts"] == 0)).any():
             raise Untestable(
@@ -94,7 +94,7 @@ def c24_reruns(run: Run) -> Sample:
     return {replicate: float(np.mean(values)) for replicate, values in found.items()}
 
 
-def _others(run: Run, depth: int) -> list[Net]:
+def _others(run: Run, depth: int) -> list[JudgedNetwork]:
     study = "cnn_other_image"
     images = run.values(study, "examples")
     return [run.net(study, depth=depth, examples=image) for image in images]

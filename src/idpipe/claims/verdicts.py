@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from idpipe.claims import cnn, datasets, fcn, formulas, training
 from idpipe.claims.catalogue import Claim, Part, claims
 from idpipe.claims.measures import Measure
-from idpipe.claims.networks import Net, Run
+from idpipe.claims.networks import JudgedNetwork, Run
 from idpipe.claims.samples import Sample, Untestable
 from idpipe.results import Results, interval
 
@@ -24,7 +24,7 @@ VERDICTS = (REPRODUCED, FAILED, UNTESTABLE)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ClaimPart:
     """One part of a claim.
 
     Attributes:
@@ -44,7 +44,7 @@ class Outcome:
     value: float = math.nan
     half: float = math.nan
     count: int = 0
-    nets: tuple[Net, ...] = ()
+    nets: tuple[JudgedNetwork, ...] = ()
     left_out: tuple[str, ...] = ()
 
     @property
@@ -64,7 +64,7 @@ class Judgement:
     """A claim, its parts' outcomes, and the verdict that follows from them."""
 
     claim: Claim
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[ClaimPart, ...]
 
     @property
     def verdict(self) -> str:
@@ -98,15 +98,15 @@ def judge(results: Results, asked: Sequence[Claim], level: float) -> list[Judgem
     ]
 
 
-def _outcome(run: Run, part: Part, level: float) -> Outcome:
+def _outcome(run: Run, part: Part, level: float) -> ClaimPart:
     run.begin()
     try:
         number = MEASURES[part.key](run)
         value, half, count = _summary(number, level)
     except Untestable as reason:
-        return Outcome(part, UNTESTABLE, _sentence(str(reason)))
+        return ClaimPart(part, UNTESTABLE, _sentence(str(reason)))
     nets, left_out = tuple(run.used.values()), tuple(run.left_out.values())
-    outcome = Outcome(part, REPRODUCED, "", value, half, count, nets, left_out)
+    outcome = ClaimPart(part, REPRODUCED, "", value, half, count, nets, left_out)
     low, middle, _ = outcome.margins
     if low > 0:
         return outcome
@@ -116,7 +116,7 @@ def _outcome(run: Run, part: Part, level: float) -> Outcome:
         why = "The mean is on the other side, and the interval includes the threshold."
     else:
         why = "The whole interval is on the other side of the threshold."
-    return Outcome(part, FAILED, why, value, half, count, nets, left_out)
+    return ClaimPart(part, FAILED, why, value, half, count, nets, left_out)
 
 
 def _summary(number: Sample | float, level: float) -> tuple[float, float, int]:

@@ -23,7 +23,7 @@ from idpipe.cells import (
     StockName,
     canonical_json,
 )
-from idpipe.config.studies import Limits, Settings, Study
+from idpipe.config.studies import CellSettings, Limits, Study
 
 Folder = Annotated[
     str, Field(pattern=r"\S"), AfterValidator(os.path.expanduser), Says("the path of a folder")
@@ -152,7 +152,7 @@ class Config(Spec):
     run: RunName = Field(description="name of the run; owns `results/<run>/`")
     results: Folder = Field("results", description="folder for everything that is computed")
     data: DataConfig = Field(default_factory=lambda: DataConfig(), description="image sources")
-    defaults: Settings = Field(
+    defaults: CellSettings = Field(
         default_factory=dict, description="cell settings shared by all studies"
     )
     studies: Annotated[

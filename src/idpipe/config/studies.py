@@ -18,9 +18,9 @@ from idpipe.config.grid import WHOLE, GridPoint, axis_keys, grid_points, merge, 
 from idpipe.config.keys import MISSING, dotted, sets, shown, value_at
 from idpipe.config.problems import Loc, explain, explain_axis, explain_message, explain_part
 
-Axis = Annotated[str, Says("a dotted key such as net.depth")]
+AxisKey = Annotated[str, Says("a dotted key such as net.depth")]
 Values = Annotated[list[Any], Field(min_length=1), Says("a list of at least one value")]
-Settings = Annotated[dict[str, Any], Says("a mapping of a cell's keys")]
+CellSettings = Annotated[dict[str, Any], Says("a mapping of a cell's keys")]
 
 
 class Limits(Spec):
@@ -35,8 +35,10 @@ class Limits(Spec):
 class Study(Spec):
     """A named set of cells: `base` over `defaults`, times every combination of the axes."""
 
-    base: Settings = Field(default_factory=dict, description="settings of all cells of the study")
-    axes: dict[Axis, Values] = Field(
+    base: CellSettings = Field(
+        default_factory=dict, description="settings of all cells of the study"
+    )
+    axes: dict[AxisKey, Values] = Field(
         default_factory=dict,
         description="dotted key -> values; a value may be a mapping, merged like `base`",
     )

@@ -38,7 +38,7 @@ class Device:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class DataSheet:
     """A GPU's data sheet: its peaks, outside the tensor cores."""
 
     title: str
@@ -51,12 +51,12 @@ class Sheet:
 
 
 SHEETS = {
-    "v100": Sheet("NVIDIA V100 SXM2", 15.7, 7.8, 900.0),
-    "a100": Sheet("NVIDIA A100 SXM 80 GB", 19.5, 9.7, 2039.0),
-    "h100": Sheet("NVIDIA H100 SXM", 67.0, 34.0, 3350.0),
-    "h200": Sheet("NVIDIA H200 SXM", 67.0, 34.0, 4800.0),
-    "l40s": Sheet("NVIDIA L40S", 91.6, 1.4, 864.0),
-    "rtx4090": Sheet("NVIDIA GeForce RTX 4090", 82.6, 1.3, 1008.0),
+    "v100": DataSheet("NVIDIA V100 SXM2", 15.7, 7.8, 900.0),
+    "a100": DataSheet("NVIDIA A100 SXM 80 GB", 19.5, 9.7, 2039.0),
+    "h100": DataSheet("NVIDIA H100 SXM", 67.0, 34.0, 3350.0),
+    "h200": DataSheet("NVIDIA H200 SXM", 67.0, 34.0, 4800.0),
+    "l40s": DataSheet("NVIDIA L40S", 91.6, 1.4, 864.0),
+    "rtx4090": DataSheet("NVIDIA GeForce RTX 4090", 82.6, 1.3, 1008.0),
 }
 
 # Assumptions of `from_sheet`, stated in docs/performance.md.

@@ -30,7 +30,7 @@ class Forecast:
 
 
 @dataclass(frozen=True)
-class Row:
+class CostRow:
     """Some cells, each once."""
 
     name: str
@@ -83,14 +83,14 @@ def forecast(cell: Cell, device: Device, layout: Layout) -> Forecast:
     return Forecast(cell, steps, seconds, (layout.cell(cell.cell_id) / "status.json").is_file())
 
 
-def rows(plan: Plan, device: Device, layout: Layout, jobs: int) -> list[Row]:
+def rows(plan: Plan, device: Device, layout: Layout, jobs: int) -> list[CostRow]:
     """One row for each study, and the last for all of them, with the cells they share once."""
     known = {cell_id: forecast(cell, device, layout) for cell_id, cell in plan.cells.items()}
     studies = [
-        Row(name, [known[cell.cell_id] for cell in cells], jobs)
+        CostRow(name, [known[cell.cell_id] for cell in cells], jobs)
         for name, cells in plan.studies.items()
     ]
-    return [*studies, Row("all", list(known.values()), jobs)]
+    return [*studies, CostRow("all", list(known.values()), jobs)]
 
 
 HEADER = (
@@ -99,7 +99,7 @@ HEADER = (
 )
 
 
-def table(found: Sequence[Row]) -> list[str]:
+def table(found: Sequence[CostRow]) -> list[str]:
     """The rows as lines of text."""
     lines = [*HEADER, *(_line(row.content()) for row in found)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -147,7 +147,7 @@ def hours(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2g}"
 
 
-def report(found: Sequence[Row], run: str, device: Device) -> tuple[list[str], dict[str, Any]]:
+def report(found: Sequence[CostRow], run: str, device: Device) -> tuple[list[str], dict[str, Any]]:
     """What a run will take, as lines of text and as plain data."""
     total = found[-1]
     content = {

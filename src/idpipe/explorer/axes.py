@@ -13,18 +13,18 @@ NAMED = ("arch", "name", "source")
 
 
 @dataclass(frozen=True)
-class Axis:
+class LabelledAxis:
     """One axis that a study varies: its dotted key, and a label for each of its values."""
 
     key: str
     values: tuple[str, ...]
 
 
-def axes(plan: Plan) -> dict[str, list[Axis]]:
+def axes(plan: Plan) -> dict[str, list[LabelledAxis]]:
     """Study -> its axes of more than one value; its cells are their grid, the last fastest."""
     return {
         name: [
-            Axis(key, _distinct([label(value) for value in values]))
+            LabelledAxis(key, _distinct([label(value) for value in values]))
             for key, values in plan.config.studies[name].axes.items()
             if len(values) > 1
         ]

@@ -15,7 +15,7 @@ from idpipe.results import Results
 
 POINTS = 100
 """Points of a training curve, spread evenly over the logarithm of the step."""
-VIEWS = {
+SHOWN_VIEWS = {
     "trained_singular": "top singular vector, trained",
     "trained_correlated": "channel most correlated with the input, trained",
     "trained_channel0": "channel 0, trained",
@@ -89,12 +89,12 @@ class Details:
 
     def _views(self, cell_id: str) -> dict[str, Any]:
         """One replicate's views of every hidden layer, a row per layer, a column per probe."""
-        arrays = {name: self.results.views(cell_id, self.replicate, name) for name in VIEWS}
+        arrays = {name: self.results.views(cell_id, self.replicate, name) for name in SHOWN_VIEWS}
         return {
             "replicate": self.replicate,
             "probes": self.results.viewed(cell_id),
             "of": [
-                {"key": name, "label": VIEWS[name], **sprite(views[..., None])}
+                {"key": name, "label": SHOWN_VIEWS[name], **sprite(views[..., None])}
                 for name, views in arrays.items()
             ],
         }

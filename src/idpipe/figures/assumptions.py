@@ -29,7 +29,7 @@ LABELS = 1.5
 
 
 @dataclass(frozen=True)
-class Panel:
+class KindPanel:
     """One kind of network against one reference: a column per depth."""
 
     kind: str
@@ -42,7 +42,7 @@ class Panel:
         return f"{self.kind}\nto the\n{self.reference}"
 
 
-Found = Mapping[tuple[str, str, int], Rung]
+ByReading = Mapping[tuple[str, str, int], Rung]
 """(reading, kind, depth) -> the network."""
 Means = Mapping[tuple[Reference, str, str, int], tuple[float, float]]
 """(reference, reading, kind, depth) -> mean correlation and half-width of its interval."""
@@ -128,16 +128,16 @@ def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, s
             yield f"{above}{key}", value if isinstance(value, str) else json.dumps(value)
 
 
-def _panels(found: Found) -> Iterator[Panel]:
+def _panels(found: ByReading) -> Iterator[KindPanel]:
     """CNNs against both references, FCNs against the constant."""
     for of in dict.fromkeys(of for _, of, _ in found):
         depths = tuple(sorted({depth for _, other, depth in found if other == of}))
         references: tuple[Reference, ...] = ("identity", "constant")
         for reference in references if of == "CNN" else references[1:]:
-            yield Panel(of, reference, depths)
+            yield KindPanel(of, reference, depths)
 
 
-def _metrics(results: Results, found: Found) -> pd.DataFrame:
+def _metrics(results: Results, found: ByReading) -> pd.DataFrame:
     rows = results.metrics(pd.concat([rung.replicates for rung in found.values()]))
     rows = rows[rows["kind"] == "correlated"]
     least: pd.DataFrame = rows[rows["rho"] == rows["rho"].min()]
@@ -149,7 +149,7 @@ def _metrics(results: Results, found: Found) -> pd.DataFrame:
 
 def verdict(
     reading: str,
-    panels: Sequence[Panel],
+    panels: Sequence[KindPanel],
     means: Means,
 ) -> str:
     """`yes`, or where the reading departs from the paper first: `no: CNN 20`.
@@ -175,9 +175,9 @@ def verdict(
 
 def _draw_panel(
     axes: Axes,
-    panel: Panel,
+    panel: KindPanel,
     readings: Sequence[str],
-    found: Found,
+    found: ByReading,
     means: Means,
     scale: Scale,
 ) -> None:
@@ -270,7 +270,7 @@ def _two_lines(reading: str) -> str:
     return "\n".join(", ".join(part) for part in (parts[:half], parts[half:]) if part)
 
 
-def _notes(found: Found, style: FigureStyle, metrics: pd.DataFrame) -> list[str]:
+def _notes(found: ByReading, style: FigureStyle, metrics: pd.DataFrame) -> list[str]:
     rungs = list(found.values())
     several = any(rung.total > 1 for rung in rungs)
     size = ", ".join(f"{side}" for side in sorted({int(rung["size"]) for rung in rungs}))

@@ -50,11 +50,11 @@ PROBES = {
 }
 IMAGES = ("unseen", "out_of_domain", "out_of_domain_source", "patterns", "blend")
 CLASSIFIER = ("classifier_train_per_class", "classifier_test_per_class")
-VIEWS = ("layerviews", "upper")
+LAYER_MODULES = ("layerviews", "upper")
 """Modules of figures that show what layers make of probes, and no predictions."""
 CORRELATED = ("rho", "n_per_rho", "noise", "correlation")
 
-Settings = dict[str, Any]
+DottedSettings = dict[str, Any]
 """A cell's settings by their dotted keys."""
 
 
@@ -111,7 +111,7 @@ def of_study(ours: Sequence[Cell], paper: Sequence[Cell] | None) -> list[str]:
 def of_probes(figure: Figure, ours: ProbeSpec, paper: ProbeSpec) -> list[str]:
     """How the probes that a figure shows differ from the paper's preset; a line, or none."""
     keys: list[str] = []
-    if figure.images or figure.module in VIEWS:
+    if figure.images or figure.module in LAYER_MODULES:
         keys += IMAGES
     if any(name.startswith("classifier") for name in (*figure.analyses, *figure.deepest)):
         keys += CLASSIFIER
@@ -133,7 +133,7 @@ def _listed(probes: ProbeSpec, key: str) -> list[str]:
     return [_said(key, one) for one in value] if isinstance(value, tuple) else [_said(key, value)]
 
 
-def _flat(cell: Cell) -> Settings:
+def _flat(cell: Cell) -> DottedSettings:
     """A cell's settings by dotted keys, its images by one key and those told apart left out."""
     settings = dict(_dotted(cell.model_dump(mode="json", exclude={*APART}), ""))
     settings["data.examples"] = cell.data.images
@@ -150,11 +150,13 @@ def _dotted(settings: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]
             yield f"{above}{key}", tuple(value) if isinstance(value, list) else value
 
 
-def _as_set(cells: Iterable[Settings]) -> set[str]:
+def _as_set(cells: Iterable[DottedSettings]) -> set[str]:
     return {repr(sorted(cell.items())) for cell in cells}
 
 
-def _compared(arch: str, ours: Sequence[Settings], paper: Sequence[Settings]) -> Iterator[str]:
+def _compared(
+    arch: str, ours: Sequence[DottedSettings], paper: Sequence[DottedSettings]
+) -> Iterator[str]:
     """What differs between two sets of networks of one architecture, key by key."""
     if not ours or not paper:
         yield "left out" if paper else "none in the paper's preset"
@@ -168,12 +170,12 @@ def _compared(arch: str, ours: Sequence[Settings], paper: Sequence[Settings]) ->
             yield _instead(form, mine, theirs)
 
 
-def _values(cells: Iterable[Settings], key: str) -> list[str]:
+def _values(cells: Iterable[DottedSettings], key: str) -> list[str]:
     """The values of a key, in the cells' order, as they are told."""
     return list(dict.fromkeys(_said(key, cell[key]) for cell in cells if key in cell))
 
 
-def _by_class(cells: Iterable[Settings]) -> list[Settings]:
+def _by_class(cells: Iterable[DottedSettings]) -> list[DottedSettings]:
     """Where sources differ, an image's number and its pixels' scale say nothing by themselves."""
     own = ("data.examples", "data.mean", "data.std")
     return [
@@ -185,7 +187,7 @@ def _by_class(cells: Iterable[Settings]) -> list[Settings]:
     ]
 
 
-def _classes(source: str, examples: str) -> Settings:
+def _classes(source: str, examples: str) -> DottedSettings:
     """The digits that are trained on; the classes of other sources cannot be compared."""
     if examples == "all" or SOURCES[source].classes != DIGITS:
         return {"data.classes": "all"} if examples == "all" else {}

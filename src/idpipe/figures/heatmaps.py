@@ -34,7 +34,7 @@ PANEL = (layout.WIDTH - LABELS - MARGIN - GAP) / 2
 
 
 @dataclass(frozen=True)
-class Block:
+class HeatPair:
     """Two panels side by side, to the constant and to the identity, of one study.
 
     `axis` names what the rows count; `label` turns a rung's value into it.
@@ -59,14 +59,14 @@ def fig14(results: Results, style: FigureStyle) -> Figure:
 
 def fig25(results: Results, style: FigureStyle) -> Figure:
     """As Fig. 4 for 5-layer CNNs over filter size (Fig. 25, Appendix I)."""
-    block = Block(ladder(results, "cnn_kernel", "kernel"), "Filter size", label=_side)
+    block = HeatPair(ladder(results, "cnn_kernel", "kernel"), "Filter size", label=_side)
     return heat_figure(results, style, [block], CORRELATION)
 
 
 def fig27(results: Results, style: FigureStyle) -> Figure:
     """As Fig. 4 for CNNs over channels, 5 layers or the fewest there are (Fig. 27, Appendix I)."""
     groups = ladders(results, "cnn_channels", "width", "depth")
-    block = Block(groups[5 if 5 in groups else min(groups)], "Channels")
+    block = HeatPair(groups[5 if 5 in groups else min(groups)], "Channels")
     return heat_figure(results, style, [block], CORRELATION)
 
 
@@ -85,14 +85,14 @@ def fig35(results: Results, style: FigureStyle) -> Figure:
     return heat_figure(results, style, [_cnn(results)], MSE)
 
 
-def _cnn(results: Results) -> Block:
-    return Block(ladder(results, "cnn_depth"), "Layers")
+def _cnn(results: Results) -> HeatPair:
+    return HeatPair(ladder(results, "cnn_depth"), "Layers")
 
 
-def _fcn(results: Results, activation: str, title: str = "") -> Block:
+def _fcn(results: Results, activation: str, title: str = "") -> HeatPair:
     """The paper counts an FCN's hidden layers here, one fewer than its layers."""
     networks = ladder(results, f"fcn_{activation}_depth")
-    return Block(networks, "Hidden layers", title, lambda depth: f"{depth - 1}")
+    return HeatPair(networks, "Hidden layers", title, lambda depth: f"{depth - 1}")
 
 
 def _side(kernel: float) -> str:
@@ -100,7 +100,7 @@ def _side(kernel: float) -> str:
 
 
 def heat_figure(
-    results: Results, style: FigureStyle, blocks: Sequence[Block], scale: Scale
+    results: Results, style: FigureStyle, blocks: Sequence[HeatPair], scale: Scale
 ) -> Figure:
     """Blocks of two panels below each other, one colour bar, notes."""
     scale = replace(scale, colours=style.colormap)
@@ -119,7 +119,7 @@ def heat_figure(
 
 
 def _draw_block(
-    figure: Figure, block: Block, pair: Sequence[Heat], scale: Scale, top: float
+    figure: Figure, block: HeatPair, pair: Sequence[Heat], scale: Scale, top: float
 ) -> None:
     rungs = block.networks.rungs
     height = CELL * len(rungs)
@@ -155,7 +155,7 @@ def _draw_bar(figure: Figure, scale: Scale, top: float) -> None:
 
 
 def _notes(
-    blocks: Sequence[Block], heats: Sequence[Sequence[Heat]], scale: Scale, style: FigureStyle
+    blocks: Sequence[HeatPair], heats: Sequence[Sequence[Heat]], scale: Scale, style: FigureStyle
 ) -> list[str]:
     """The small print: what the numbers are, what they rest on, what is left out."""
     flat = [heat for pair in heats for heat in pair]
@@ -168,7 +168,7 @@ def _notes(
     return notes
 
 
-def _basis(blocks: Sequence[Block], heats: Sequence[Heat], style: FigureStyle) -> str:
+def _basis(blocks: Sequence[HeatPair], heats: Sequence[Heat], style: FigureStyle) -> str:
     """Which networks were trained on what, and how a number comes from them."""
     known = any(np.isfinite(heat.half).any() for heat in heats)
     text = (
@@ -178,7 +178,7 @@ def _basis(blocks: Sequence[Block], heats: Sequence[Heat], style: FigureStyle) -
     return basis([block.networks for block in blocks], text)
 
 
-def _exceptions(blocks: Sequence[Block]) -> list[str]:
+def _exceptions(blocks: Sequence[HeatPair]) -> list[str]:
     """Sentences on the replicates that died, ran out of budget or were restarted, if any did."""
     rungs = {
         f"{block.title} {block.axis.lower()} {block.label(rung.value)}".strip(): rung

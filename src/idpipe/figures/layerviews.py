@@ -18,7 +18,7 @@ from idpipe.figures.parts.layergrid import (
 )
 from idpipe.results import Results, ladder, ladders
 
-VIEWS = {
+VIEW_TITLES = {
     "singular": "Top singular vector",
     "correlated": "Most correlated channel",
     "channel0": "Channel 0",
@@ -85,7 +85,7 @@ def three_views(results: Results, style: FigureStyle, depth: int) -> Figure:
     (rung,), missing = nearest(networks, (depth,))
     grids = [
         view_grid(results, style, rung, lettered(number, title), view)
-        for number, (view, title) in enumerate(VIEWS.items())
+        for number, (view, title) in enumerate(VIEW_TITLES.items())
     ]
     setting = f"{layers_of(rung)}, {networks.setting}"
     notes = [

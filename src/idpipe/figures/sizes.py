@@ -19,7 +19,7 @@ from idpipe.results import Results, Rung, interval, ladder, per_replicate
 
 
 @dataclass(frozen=True)
-class Net:
+class GridNetwork:
     """The network of a grid: what networks like it share, its cell, and the map it is held to."""
 
     setting: str
@@ -69,19 +69,19 @@ def fig07(results: Results, style: FigureStyle) -> Figure:
     return _grid(results, style, net, rows, "input size")
 
 
-def _shallow(results: Results) -> Net:
+def _shallow(results: Results) -> GridNetwork:
     return _nearest(results, 5, "identity")
 
 
-def _nearest(results: Results, depth: int, reference: Reference) -> Net:
+def _nearest(results: Results, depth: int, reference: Reference) -> GridNetwork:
     """The network of `cnn_depth` whose depth is nearest to `depth`."""
     networks = ladder(results, "cnn_depth")
     rung = min(networks.rungs, key=lambda rung: abs(rung.value - depth))
     other = "" if rung.value == depth else f" (the paper's figure: {depth})"
-    return Net(f"{rung.value} layers{other}, {networks.setting}", rung, reference)
+    return GridNetwork(f"{rung.value} layers{other}, {networks.setting}", rung, reference)
 
 
-def _pairs(results: Results, style: FigureStyle, net: Net, sizes: Sequence[int]) -> Figure:
+def _pairs(results: Results, style: FigureStyle, net: GridNetwork, sizes: Sequence[int]) -> Figure:
     """For each size the inputs and, below them, the outputs."""
     rows = []
     for size in sizes:
@@ -92,13 +92,13 @@ def _pairs(results: Results, style: FigureStyle, net: Net, sizes: Sequence[int])
     return _grid(results, style, net, rows, "input size")
 
 
-def _outputs(results: Results, style: FigureStyle, net: Net, size: int, label: str) -> Row:
+def _outputs(results: Results, style: FigureStyle, net: GridNetwork, size: int, label: str) -> Row:
     shown = net.rung.replicates.set_index("replicate").loc[style.replicate]
     images = results.outputs(net.rung.cell_id, style.replicate, size)
     return Row(label, images, ENDINGS[str(shown["status"])].mark, f"{size}")
 
 
-def _closeness(results: Results, style: FigureStyle, net: Net, size: int) -> str:
+def _closeness(results: Results, style: FigureStyle, net: GridNetwork, size: int) -> str:
     """Mean correlation at `size` to the reference, and its interval over replicates."""
     metrics = results.metrics(net.rung.replicates)
     test = (metrics["size"] == size) & ~metrics["kind"].isin(["train", "correlated"])
@@ -110,7 +110,7 @@ def _closeness(results: Results, style: FigureStyle, net: Net, size: int) -> str
 
 
 def _grid(
-    results: Results, style: FigureStyle, net: Net, rows: Sequence[Row], heading: str
+    results: Results, style: FigureStyle, net: GridNetwork, rows: Sequence[Row], heading: str
 ) -> Figure:
     kinds = results.inputs(net.rung.cell_id, style.replicate).kinds
     source = net.rung.replicates["source"].iloc[0]

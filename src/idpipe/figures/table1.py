@@ -9,12 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from idpipe.cells import CNN, FCN, Cell
+from idpipe.cells import CNN, FCN, AnyNet, Cell
 from idpipe.config import FigureStyle
 from idpipe.figures.parts import layout
 from idpipe.results import TABLE1, Results
-
-Net = FCN | CNN
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Section:
 
     heading: str
     columns: tuple[str, ...]
-    rows: dict[str, tuple[Net | None, ...]]
+    rows: dict[str, tuple[AnyNet | None, ...]]
 
 
 WIDE_LAYERS = (5, 7, 12, 14, 20)
@@ -43,7 +41,7 @@ def sections() -> list[Section]:
 
 
 def _fcn_section(depths: tuple[int, ...]) -> Section:
-    rows: dict[str, tuple[Net | None, ...]] = {
+    rows: dict[str, tuple[AnyNet | None, ...]] = {
         "hidden dim = 784": tuple(FCN(depth=depth, width=784) for depth in depths),
         # One layer has no hidden dimension: the paper prints it once.
         "hidden dim = 2048": tuple(
@@ -54,7 +52,7 @@ def _fcn_section(depths: tuple[int, ...]) -> Section:
 
 
 def _cnn_section(depths: tuple[int, ...]) -> Section:
-    rows: dict[str, tuple[Net | None, ...]] = {
+    rows: dict[str, tuple[AnyNet | None, ...]] = {
         f"{kernel} × {kernel} filter, {width} channels": tuple(
             CNN(depth=depth, width=width, kernel=kernel)
             if width < 1024 or depth in WIDE_LAYERS
@@ -73,7 +71,7 @@ def _filter_section() -> Section:
     return Section("CNN filter size", columns, {"5 layers, 128 channels": nets})
 
 
-def count(net: Net) -> int:
+def count(net: AnyNet) -> int:
     """Weights of `net` for 28 x 28 gray images."""
     return Cell(net=net).parameters
 

@@ -25,7 +25,7 @@ LABELS, MAX_TILE = 0.8, 0.5
 
 
 @dataclass(frozen=True)
-class Block:
+class ImageBlock:
     """One training image: the grid of one replicate, and all live replicates in numbers."""
 
     title: str
@@ -58,7 +58,9 @@ def theorem1(results: Results, style: FigureStyle) -> Figure:
     return figure
 
 
-def _block(results: Results, style: FigureStyle, cell_id: str, replicates: pd.DataFrame) -> Block:
+def _block(
+    results: Results, style: FigureStyle, cell_id: str, replicates: pd.DataFrame
+) -> ImageBlock:
     statuses = [str(status) for status in replicates["status"]]
     restarts = [int(count) for count in replicates["restarts"]]
     fits = [fit_of(results, cell_id, r, restart) for r, restart in enumerate(restarts)]
@@ -77,7 +79,7 @@ def _block(results: Results, style: FigureStyle, cell_id: str, replicates: pd.Da
     ]
     first = replicates.iloc[0]
     label, index = str(first["examples"]).split("/")
-    return Block(
+    return ImageBlock(
         f"Trained on image {index} of class {label}, {first['source']}",
         Grid(probes.kinds, grid, "test image"),
         [fit for fit, status in zip(fits, statuses, strict=True) if status in LIVE],
@@ -85,7 +87,9 @@ def _block(results: Results, style: FigureStyle, cell_id: str, replicates: pd.Da
     )
 
 
-def _write_numbers(axes: Axes, block: Block, down: float, tile: float, style: FigureStyle) -> None:
+def _write_numbers(
+    axes: Axes, block: ImageBlock, down: float, tile: float, style: FigureStyle
+) -> None:
     """Mean and half-width of each test image's deviation, below its column."""
     look: dict[str, Any] = {"fontsize": layout.SMALL_SIZE, "va": "center", "clip_on": False}
     first, second = down + 0.09 / tile, down + 0.2 / tile
@@ -99,7 +103,7 @@ def _write_numbers(axes: Axes, block: Block, down: float, tile: float, style: Fi
             axes.text(x + 0.5, second, f"±{one_digit(half)}", ha="center", gid="half", **look)
 
 
-def _notes(blocks: list[Block], cells: int, style: FigureStyle) -> list[str]:
+def _notes(blocks: list[ImageBlock], cells: int, style: FigureStyle) -> list[str]:
     counts = ", ".join(dict.fromkeys(f"{len(block.live)} of {block.total}" for block in blocks))
     weights = [fit.weights for block in blocks for fit in block.live]
     notes = [

@@ -37,7 +37,7 @@ EVALUATED = ("metrics.parquet", *(files[0] for files in store.ANALYSIS_FILES.val
 
 
 @dataclass(frozen=True)
-class Finding:
+class CellCheck:
     """What became of one cell's check.
 
     Attributes:
@@ -87,26 +87,26 @@ def report(
     return [*lines, ": ".join([total, ", ".join(parts)] if parts else [total])], counts["damaged"]
 
 
-def check(folder: Path, in_training: bool = False) -> Finding:
+def check(folder: Path, in_training: bool = False) -> CellCheck:
     """Check one stored cell; `in_training`: it has a checkpoint."""
     name = folder.name
     there = [file for file in store.TRAINED if (folder / file).is_file()]
     if "status.json" not in there and (in_training or not there):
-        return Finding(name, "unfinished", "the next run that needs it trains it")
+        return CellCheck(name, "unfinished", "the next run that needs it trains it")
     try:
         missing = [file for file in store.TRAINED if file not in there]
         _need(not missing, f"{', '.join(missing)} missing")
         version = _version(folder)
         if version != ENGINE_VERSION:
             told = f"version {version}, this is version {ENGINE_VERSION}; no run of today reads it"
-            return Finding(name, "of another engine version", told)
+            return CellCheck(name, "of another engine version", told)
         hashed = _trained(folder)
     except StoreError as error:
-        return Finding(name, "damaged", str(error), (folder,))
+        return CellCheck(name, "damaged", str(error), (folder,))
     wrong = {path: reason for path in folder.glob("eval-*") if (reason := _evaluated(path, folder))}
     if wrong:
-        return Finding(name, "damaged", "; ".join(wrong.values()), tuple(wrong))
-    return Finding(name, "whole" if hashed else "without hashes")
+        return CellCheck(name, "damaged", "; ".join(wrong.values()), tuple(wrong))
+    return CellCheck(name, "whole" if hashed else "without hashes")
 
 
 def _need(holds: bool, reason: str) -> None:

@@ -20,7 +20,7 @@ BETWEEN = 0.1
 
 
 @dataclass(frozen=True)
-class Plan:
+class Placement:
     """Where grids stand: the tiles' side, each grid's corner and labels, the page, in inches."""
 
     tile: float
@@ -52,7 +52,7 @@ def panels_figure(grids: Sequence[Grid], notes: list[str], side_by_side: bool = 
     return figure
 
 
-def _planned(grids: Sequence[Grid], notes: list[str], side_by_side: bool) -> Plan:
+def _planned(grids: Sequence[Grid], notes: list[str], side_by_side: bool) -> Placement:
     """The plan with the room that the notes leave on the page."""
     width = layout.WIDTH
     for _ in range(3):  # small tiles make a narrow page, on which the notes take more lines
@@ -64,7 +64,7 @@ def _planned(grids: Sequence[Grid], notes: list[str], side_by_side: bool) -> Pla
     return plan
 
 
-def _beside(grids: Sequence[Grid], room: float) -> Plan:
+def _beside(grids: Sequence[Grid], room: float) -> Placement:
     """Grids in a row."""
     header = max(grid.header for grid in grids)
     fixed = sum(grid.labels for grid in grids) + BETWEEN * (len(grids) - 1) + MARGIN
@@ -78,10 +78,10 @@ def _beside(grids: Sequence[Grid], room: float) -> Plan:
         places.append((left, header - grid.header, grid.labels))
         left += grid.labels + grid.across * tile + BETWEEN
     height = header + max(grid.down for grid in grids) * tile + MARGIN
-    return Plan(tile, places, max(MIN_WIDTH, left - BETWEEN + MARGIN), height)
+    return Placement(tile, places, max(MIN_WIDTH, left - BETWEEN + MARGIN), height)
 
 
-def _below(grids: Sequence[Grid], room: float) -> Plan:
+def _below(grids: Sequence[Grid], room: float) -> Placement:
     """Grids in a column, their tiles in line."""
     labels = max(grid.labels for grid in grids)
     fixed = sum(grid.header for grid in grids) + BETWEEN * (len(grids) - 1) + MARGIN
@@ -96,4 +96,4 @@ def _below(grids: Sequence[Grid], room: float) -> Plan:
         places.append((0.0, top, labels))
         top += grid.header + grid.down * tile + BETWEEN
     width = max(MIN_WIDTH, labels + across * tile + MARGIN)
-    return Plan(tile, places, width, top - BETWEEN + MARGIN)
+    return Placement(tile, places, width, top - BETWEEN + MARGIN)

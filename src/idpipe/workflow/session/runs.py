@@ -29,7 +29,7 @@ SNAKEMAKE = Path(".snakemake")
 
 
 @dataclass
-class Found:
+class FoundRuns:
     """Runs of a folder: `name of the machine`-`process id` of each.
 
     Attributes:
@@ -41,9 +41,9 @@ class Found:
     killed: list[Path] = field(default_factory=list)
 
 
-def find(state: Path = SNAKEMAKE) -> Found:
+def find(state: Path = SNAKEMAKE) -> FoundRuns:
     """Which runs there are, by their files below `state`."""
-    found = Found()
+    found = FoundRuns()
     for path in sorted(folder(state).glob("*-*")):
         machine = path.name.rpartition("-")[0]
         if machine == socket.gethostname() and _free(path):
