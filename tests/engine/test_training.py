@@ -223,6 +223,19 @@ def test_optimizer_state_survives_the_loss_of_a_row(optimizer):
     torch.testing.assert_close(ours, alone.params, rtol=1e-10, atol=1e-13)
 
 
+def test_gradients_are_written_over_those_of_the_step_before():
+    cell = make_cell("fcn_relu", train_layers="bottom")
+    stack = engine.Training(cell, picture(), [0, 1, 2], torch.device("cpu")).stack
+    (name,) = stack.buffers
+    assert name == "weight.0"
+    place, last = stack.buffers[name].data_ptr(), stack.buffers[name].clone()
+    stack._advance(1, None)
+    assert stack.buffers[name].data_ptr() == place
+    assert not torch.equal(stack.buffers[name], last)
+    stack._retire({0: ("converged", 0.0), 2: ("converged", 0.0)})
+    assert stack.buffers[name].shape == stack.params[name].shape == (1, 70, SIZE * SIZE)
+
+
 def has_dead_layer(cell: Cell, replicate: int, image: np.ndarray, restart: int = 0) -> bool:
     """By torch.nn: some ReLU layer is zero everywhere at initialization."""
     params = nets.initial_params(cell, [replicate], restart)

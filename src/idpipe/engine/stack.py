@@ -65,6 +65,8 @@ class Stack:
         for name in self.names:
             self.params[name].requires_grad_(True)
         self.optimizer = optim.Optimizer(self.cell, [self.params[name] for name in self.names])
+        self.buffers = nets.gradient_buffers(self.cell.net, self.params, self.names)
+        """What each step writes its gradients over."""
         images = training.images
         rows = list(replicates) if len(images) > 1 else [0]
         self.images = torch.tensor(
@@ -159,9 +161,6 @@ class Stack:
         params = [self.params[name] for name in self.names]
         grads = [grad.contiguous() for grad in torch.autograd.grad(total, params)]
         self.optimizer.step(grads, rate)
-        if not self.cell.net.convolutional:
-            for param, grad in zip(params, grads, strict=True):
-                param.grad = grad  # fully connected layers write their next one over it
         return mse.detach()
 
     def _rate(self, step: int) -> float:
@@ -182,7 +181,7 @@ class Stack:
         return self.images.expand(len(self.replicates), -1, -1, -1, -1)
 
     def _mse(self, images: Float[Tensor, "e n c h w"]) -> Float[Tensor, " e"]:
-        return _error(nets.forward(self.cell.net, self.params, images), images)
+        return _error(nets.forward(self.cell.net, self.params, images, self.buffers), images)
 
     def _full_mse(self) -> Float[Tensor, " e"]:
         """Each replicate's MSE on all its training images, in batches."""
@@ -198,7 +197,7 @@ class Stack:
         small = self.batches.small
         goes_ahead = not small and not self.replayed
         with torch.set_grad_enabled(goes_ahead):
-            output, dead = nets.forward_and_dead(self.cell.net, self.params, images)
+            output, dead = nets.forward_and_dead(self.cell.net, self.params, images, self.buffers)
             mse = _error(output, images)
         if goes_ahead:
             self.ahead, mse = mse, mse.detach()
@@ -264,13 +263,14 @@ class Stack:
         if not stay or (self.replayed and 2 * len(stay) > len(self.replicates)):
             return
         self.replicates = [self.replicates[row] for row in stay]
-        self.frozen, self.steps, self.ahead = set(), None, None
+        self.frozen, self.steps, self.ahead, self.buffers = set(), None, None, {}
         rows = torch.tensor(stay, device=self.device)
         if len(self.images) > 1:
             self.images = self.images[rows]
         for name, old in self.params.items():
             self.params[name] = old.detach()[rows].requires_grad_(old.requires_grad)
         self.optimizer.keep_rows([self.params[name] for name in self.names], rows)
+        self.buffers = nets.gradient_buffers(self.cell.net, self.params, self.names)
 
 
 def _error(
