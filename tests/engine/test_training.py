@@ -215,9 +215,11 @@ def test_optimizer_state_survives_the_loss_of_a_row(optimizer):
     """Rows leave a stack of three; the survivor goes on as if it had been alone."""
     cell = make_cell("cnn", optimizer={"name": optimizer}, precision="float64", max_steps=20)
     stack = engine.Training(cell, picture(), [0, 1, 2], torch.device("cpu")).stack
-    stack._advance(10, None)
+    for _ in range(10):
+        stack._advance()
     stack._retire({0: ("converged", 0.0), 2: ("converged", 0.0)})
-    stack._advance(10, None)
+    for _ in range(10):
+        stack._advance()
     alone = engine.train(cell, picture(), replicates=[1]).outcomes[0]
     ours = {name: value[0].detach() for name, value in stack.params.items()}
     torch.testing.assert_close(ours, alone.params, rtol=1e-10, atol=1e-13)
@@ -229,7 +231,7 @@ def test_gradients_are_written_over_those_of_the_step_before():
     (name,) = stack.buffers
     assert name == "weight.0"
     place, last = stack.buffers[name].data_ptr(), stack.buffers[name].clone()
-    stack._advance(1, None)
+    stack._advance()
     assert stack.buffers[name].data_ptr() == place
     assert not torch.equal(stack.buffers[name], last)
     stack._retire({0: ("converged", 0.0), 2: ("converged", 0.0)})

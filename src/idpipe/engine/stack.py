@@ -116,7 +116,7 @@ class Stack:
         return {**stay, "losses": losses[:, rows]}
 
     def run(self, at_step: Callable[[], None] | None = None) -> list[Outcome]:
-        """Train until every replicate has ended."""
+        """Train until every replicate has ended; `at_step` is called before every stretch."""
         every, last = self.cell.report_every, self.cell.max_steps
         while True:
             if at_step is not None:
@@ -126,21 +126,27 @@ class Stack:
                 if not self.training:
                     return self.ended
                 assert self.step < last, f"replicates {self.training} go on beyond the last step"
-            self._advance(min(every - self.step % every, last - self.step), at_step)
+            self._advance()
 
-    def _advance(self, count: int, at_step: Callable[[], None] | None) -> None:
-        """Make so many steps; `at_step` is called between them, if they are made one by one."""
+    def _advance(self) -> None:
+        """Make a stretch of steps: one, or where they are replayed all of one rate up to a look."""
+        rate = self._rate(self.step)
         if self.replayed:
-            self._replay(count)
+            self._replay(rate, self._stretch())
             return
-        for number in range(count):
-            if number and at_step is not None:
-                at_step()
-            rows = self.batches.rows(self.replicates, self.step)
-            self.losses.append(self._step(self._rate(self.step), rows))
-            self.step += 1
+        rows = self.batches.rows(self.replicates, self.step)
+        self.losses.append(self._step(rate, rows))
+        self.step += 1
 
-    def _replay(self, count: int) -> None:
+    def _stretch(self) -> int:
+        """Steps up to the next look or milestone: the rate is the same in all of them."""
+        every, last = self.cell.report_every, self.cell.max_steps
+        most = min(every - self.step % every, last - self.step)
+        rate = self._rate(self.step)
+        return next((n for n in range(1, most) if self._rate(self.step + n) != rate), most)
+
+    def _replay(self, rate: float, count: int) -> None:
+        """Make so many steps as recorded ones."""
         batches = [self.batches.rows(self.replicates, self.step + i) for i in range(count)]
         rows = torch.stack([b for b in batches if b is not None]) if self.batches.small else None
         if self.steps is None:
@@ -148,13 +154,10 @@ class Stack:
             like = self.params[name].new_zeros(len(self.replicates))
             batch = self.cell.batch_size if self.batches.small else None
             self.steps = Steps(self.cell.report_every, like, batch)
-        rates = [self._rate(self.step + i) for i in range(count)]
-        self.losses += self.steps.run(self._step, rates, rows).unbind()
+        self.losses += self.steps.run(self._step, rate, count, rows).unbind()
         self.step += count
 
-    def _step(
-        self, rate: float | Tensor, rows: Int64[Tensor, "e batch"] | None
-    ) -> Float[Tensor, " e"]:
+    def _step(self, rate: float, rows: Int64[Tensor, "e batch"] | None) -> Float[Tensor, " e"]:
         """One step of gradient descent; the losses before it."""
         mse, self.ahead = self._batch_mse(rows) if self.ahead is None else self.ahead, None
         total = mse.sum() * self.loss_scale

@@ -42,7 +42,7 @@ class Trained:
 
 
 AtStep = Callable[["Training"], None]
-"""Called before every step; may read the training's state, must not change it."""
+"""What `train` calls before steps; may read the training's state, must not change it."""
 
 
 @contextmanager
@@ -74,7 +74,8 @@ def train(
         device: where to compute.
         report: called after every look at the losses.
         state: where a training of the same arguments was; it ends as that one would have.
-        at_step: called before every step; on a GPU before every look.
+        at_step: called before every step; on a GPU, whose steps are not made one by one, before
+            every look and wherever the rate changes.
 
     Dead and diverged replicates are restarted as `cell.failure` says, together, from step 0.
     """
