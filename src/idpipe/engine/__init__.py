@@ -1,12 +1,10 @@
 """Engine: all replicates of a cell trained together, kept and gone on with, on a CPU or a GPU."""
 
 from idpipe.engine.checkpoints import Checkpoint
-from idpipe.engine.minibatches import Minibatches
-from idpipe.engine.optim import RULES, Optimizer, stage_factor
+from idpipe.engine.optim import RULES, Optimizer
 from idpipe.engine.outcomes import History, Outcome, State
 from idpipe.engine.progress import Progress
-from idpipe.engine.replay import WARM, Repeated, Steps
-from idpipe.engine.stack import Stack
+from idpipe.engine.replay import WARM, Repeated
 from idpipe.engine.training import Trained, Training, train
 from idpipe.engine.tuning import Choices
 
@@ -16,16 +14,12 @@ __all__ = [
     "Checkpoint",
     "Choices",
     "History",
-    "Minibatches",
     "Optimizer",
     "Outcome",
     "Progress",
     "Repeated",
-    "Stack",
     "State",
-    "Steps",
     "Trained",
     "Training",
-    "stage_factor",
     "train",
 ]
