@@ -32,8 +32,8 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
     """Add the pages of other folders, and a copy of each file that a page links to."""
     for source, page in ELSEWHERE.items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
-    for page in files.documentation_pages():
-        for drawing in MERMAID.findall(page.content_string):
+    for written in files.documentation_pages():
+        for drawing in MERMAID.findall(written.content_string):
             drawn = mermaidx.render(drawing).svg()
             files.append(File.generated(config, _picture(drawing), content=drawn))
     linked = {

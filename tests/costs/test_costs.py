@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from idpipe import costs, nets
 from idpipe.cells import NETS, SGD, Cell, transform_length
 from idpipe.costs import KINDS, Prices
-from idpipe.engine import RULES, Optimizer
+from idpipe.engine import RULES, StackedOptimizer
 
 FREE = Prices(dict.fromkeys(KINDS, 0.0))
 
@@ -71,7 +71,7 @@ def test_replicates_multiply_and_only_what_trains_is_updated():
 def test_states_are_those_that_the_optimizer_keeps(name):
     one = cell({"arch": "cnn", "depth": 2, "width": 2}, optimizer={"name": name})
     params = list(nets.initial_params(one, [0]).values())
-    memory = Optimizer(one, params).memory
+    memory = StackedOptimizer(one, params).memory
     assert one.optimizer.states == len(memory)
 
 

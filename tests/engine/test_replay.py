@@ -2,22 +2,28 @@
 
 import copy
 import gc
+import itertools
 import weakref
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 from formulations import OTHERS, differences
-from plain_loops import PAIRS, SIZE, dying_cell, make_cell, picture, sevens
+from plain_loops import OPTIMIZERS, PAIRS, SIZE, dying_cell, make_cell, picture, sevens
 
 from idpipe.cells import Cell
-from idpipe.engine import Repeated, Stack, Steps, Trained, Training
+from idpipe.engine import WARM, Repeated, Trained, Training, replay
+from idpipe.engine.replay import Steps
+from idpipe.engine.stack import Stack
 from idpipe.nets import set_numerics
 
 pytestmark = pytest.mark.numerical
 
 CPU = torch.device("cpu")
-BATCHES = make_cell("fcn_relu", batch_size=4, max_steps=33, precision="float64", data=sevens(10))
+DECAYING = {"max_steps": 43, "precision": "float64"}
+"""Milestones at steps 13, 26 and 35, looks at every tenth."""
+BATCHES = make_cell("fcn_relu", batch_size=4, data=sevens(10), **DECAYING)
 DYING = dying_cell(failure={"policy": "half_rate", "max_restarts": 2}, precision="float64")
 
 
@@ -47,11 +53,11 @@ def assert_replayed(cell: Cell, images: np.ndarray) -> None:
 
 @pytest.mark.parametrize(("net", "optimizer"), [p for p in PAIRS if p[0] != "cnn_large_kernel"])
 def test_replayed_steps_are_steps(net, optimizer):
-    cell = make_cell(net, optimizer={"name": optimizer}, precision="float64", max_steps=43)
+    cell = make_cell(net, optimizer={"name": optimizer}, **DECAYING)
     assert_replayed(cell, picture(3))
 
 
-def test_minibatches_and_decays_come_from_the_device():
+def test_minibatches_come_from_the_device():
     assert_replayed(BATCHES, picture(10))
 
 
@@ -71,10 +77,10 @@ def test_rows_that_ended_are_frozen_and_compacted_when_most_have(monkeypatch):
     sizes: list[tuple[int, int]] = []
     advance = Stack._replay
 
-    def spied(stack, count):
+    def spied(stack, rate, count):
         sizes.append((len(stack.replicates), len(stack.training)))
         frozen = {o.replicate: copy.deepcopy(o.params) for o in stack.ended}
-        advance(stack, count)
+        advance(stack, rate, count)
         for outcome in stack.ended:
             for name, value in frozen[outcome.replicate].items():
                 assert torch.equal(value, outcome.params[name])
@@ -114,21 +120,21 @@ def test_a_training_with_frozen_rows_goes_on_from_its_state():
     assert_same(whole, rest)
 
 
-def test_a_run_of_steps_takes_its_rates_in_order_and_gives_its_losses():
+def test_a_run_of_steps_takes_its_images_in_order_and_gives_its_losses():
     seen = []
 
-    def step(rate: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
+    def step(rate: float, rows: torch.Tensor | None) -> torch.Tensor:
         assert rows is not None
-        seen.append((rate.item(), rows.tolist()))
+        seen.append((rate, rows.tolist()))
         return torch.full((2,), float(len(seen)))
 
     steps = Steps(4, torch.zeros(2), batch=1)
     rows = torch.arange(8).reshape(4, 2, 1)
-    losses = steps.run(step, [0.1, 0.2, 0.3, 0.4], rows)
-    again = steps.run(step, [0.5], rows[3:])
+    losses = steps.run(step, 0.1, 4, rows)
+    again = steps.run(step, 0.5, 1, rows[3:])
     assert losses.tolist() == [[1, 1], [2, 2], [3, 3], [4, 4]]
     assert again.tolist() == [[5, 5]]
-    assert [rate for rate, _ in seen] == [0.1, 0.2, 0.3, 0.4, 0.5]
+    assert [rate for rate, _ in seen] == [0.1] * 4 + [0.5]
     assert [numbers for _, numbers in seen] == [*rows.tolist(), rows[3].tolist()]
 
 
@@ -140,10 +146,116 @@ def test_a_function_is_called_as_often_as_asked():
     assert len(made) == 14
 
 
+class Recording(Repeated):
+    """Records on a CPU: its graphs make the very calls recorded, constants and all."""
+
+    constants: ClassVar[list[float | None]] = []
+    """Of all recordings, in order."""
+
+    def __init__(self, device: torch.device, calls: int) -> None:
+        super().__init__(device, calls)
+        self.records = True
+
+    def _recorded(self, function):
+        self.constants.append(self.constant)
+        return Recorded(function, self.calls)
+
+
+class Recorded:
+    """In the place of a CUDA graph."""
+
+    def __init__(self, function, calls: int) -> None:
+        self.function, self.calls = function, calls
+
+    def replay(self) -> None:
+        for _ in range(self.calls):
+            self.function()
+
+
+@pytest.fixture
+def constants(monkeypatch) -> list[float | None]:
+    """Of the recordings that trainings make in this test."""
+    monkeypatch.setattr(Recording, "constants", [])
+    monkeypatch.setattr(replay, "Repeated", Recording)
+    return Recording.constants
+
+
+def test_another_constant_is_recorded_again_and_none_is_forgotten(constants):
+    """Five calls a graph, after three to warm up, and what is left over one by one."""
+    made: list[float] = []
+    repeated = Recording(CPU, calls=5)
+    for constant, count in ((1.0, 9), (1.0, 6), (2.0, 4), (2.0, 12), (1.0, 5)):
+        repeated.run(lambda constant=constant: made.append(constant), count, constant)
+    assert made == [1.0] * 15 + [2.0] * 16 + [1.0] * 5
+    assert constants == [1.0, 2.0, 1.0]
+
+
+def test_a_graph_is_let_go_of_before_the_next_is_recorded(constants, monkeypatch):
+    """Two would hold the memory of a step twice."""
+    repeated, alive = Recording(CPU, calls=1), []
+    recorded = Recording._recorded
+
+    def spied(self, function):
+        alive.append(old() is not None)
+        return recorded(self, function)
+
+    repeated.run(lambda: None, WARM + 1, 1.0)
+    old = weakref.ref(repeated.graph)
+    monkeypatch.setattr(Recording, "_recorded", spied)
+    repeated.run(lambda: None, 1, 2.0)
+    assert alive == [False]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("precision", ["ieee", "float64"])
+def test_steps_are_recorded_again_at_milestones(optimizer, precision, constants):
+    settings = {**DECAYING, "precision": precision}
+    cell = make_cell("fcn_relu", optimizer={"name": optimizer}, **settings)
+    assert_same(trained(cell, picture(3), True), trained(cell, picture(3), False))
+    assert constants == [cell.optimizer.lr * 0.2**passed for passed in range(4)]
+
+
+def test_recorded_minibatches_are_those_of_each_step(constants):
+    assert_replayed(BATCHES, picture(10))
+    assert len(constants) == 4
+
+
+def test_an_attempt_at_half_the_rate_is_recorded_at_it(constants):
+    again = {"policy": "half_rate", "max_restarts": 2}
+    steady = {"schedule": {"milestones": []}, "failure": again}
+    cell = make_cell("fcn_linear", optimizer={"lr": 50.0}, **steady)
+    assert ends(trained(cell, picture(), True)) == ends(trained(cell, picture(), False))
+    assert constants == [50.0, 25.0, 12.5]
+
+
+@pytest.mark.parametrize("every", [1, 4, 7, 100])
+def test_stretches_end_at_looks_and_milestones(every, monkeypatch):
+    """All steps are made, once and at their rate, and a stretch is no shorter than it must be."""
+    stretches: list[tuple[int, int, float]] = []
+    called: list[int] = []
+    replayed = Stack._replay
+
+    def spied(stack, rate, count):
+        stretches.append((stack.step, stack.step + count, rate))
+        replayed(stack, rate, count)
+
+    monkeypatch.setattr(Stack, "_replay", spied)
+    cell = make_cell("fcn_relu", report_every=every, **DECAYING)
+    training = Training(cell, picture(), [0, 1, 2], CPU, replayed=True)
+    training.run(lambda training: called.append(training.stack.step))
+    stops = sorted({*range(0, 43, every), 13, 26, 35, 43})
+    expected = [
+        (start, end, 0.01 * 0.2 ** sum(start >= milestone for milestone in (13, 26, 35)))
+        for start, end in itertools.pairwise(stops)
+    ]
+    assert stretches == expected
+    assert called == stops
+
+
 def test_what_was_recorded_ends_with_its_use():
     """Without waiting for Python's collector of cycles: a graph holds the memory of a step."""
     training = Training(make_cell(), picture(), [0, 1, 2], CPU, replayed=True)
-    training.stack._advance(10, None)
+    training.stack._advance()
     steps = weakref.ref(training.stack.steps)
     gc.disable()
     try:
@@ -161,7 +273,7 @@ def leaving() -> tuple[Cell, np.ndarray]:
 
 
 class Runs:
-    """Called before every step: the objects that made steps, and how many runs of each."""
+    """Called before every stretch: the objects that made steps, and how many runs of each."""
 
     def __init__(self) -> None:
         self.steps: list[Steps] = []

@@ -23,7 +23,9 @@ from torch import nn
 
 from idpipe import engine, nets, theory
 from idpipe.cells import Cell
-from idpipe.engine import Minibatches, Progress, Stack, optim
+from idpipe.engine import Progress
+from idpipe.engine.optim import stage_factor
+from idpipe.engine.stack import Minibatches, Stack
 
 pytestmark = pytest.mark.numerical
 
@@ -215,12 +217,48 @@ def test_optimizer_state_survives_the_loss_of_a_row(optimizer):
     """Rows leave a stack of three; the survivor goes on as if it had been alone."""
     cell = make_cell("cnn", optimizer={"name": optimizer}, precision="float64", max_steps=20)
     stack = engine.Training(cell, picture(), [0, 1, 2], torch.device("cpu")).stack
-    stack._advance(10, None)
+    for _ in range(10):
+        stack._advance()
     stack._retire({0: ("converged", 0.0), 2: ("converged", 0.0)})
-    stack._advance(10, None)
+    for _ in range(10):
+        stack._advance()
     alone = engine.train(cell, picture(), replicates=[1]).outcomes[0]
     ours = {name: value[0].detach() for name, value in stack.params.items()}
     torch.testing.assert_close(ours, alone.params, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize(("images", "expected"), [(1, (50 - 5, 6)), (10, (50 + 6 + 3, 6))])
+def test_a_look_and_the_step_after_it_share_a_forward_pass(images, expected, monkeypatch):
+    """Unless the step is of other images, whose losses a look computes too, or there is none."""
+    made = {"forward": 0, "forward_and_dead": 0}
+
+    def counted(name):
+        function = getattr(nets, name)
+
+        def call(*given):
+            made[name] += 1
+            return function(*given)
+
+        return call
+
+    for name in made:
+        monkeypatch.setattr(nets, name, counted(name))
+    cell = make_cell("fcn_relu", batch_size=4, data=sevens(images), max_steps=50, report_every=10)
+    engine.train(cell, picture(images))
+    assert tuple(made.values()) == expected
+
+
+def test_gradients_are_written_over_those_of_the_step_before():
+    cell = make_cell("fcn_relu", train_layers="bottom")
+    stack = engine.Training(cell, picture(), [0, 1, 2], torch.device("cpu")).stack
+    (name,) = stack.buffers
+    assert name == "weight.0"
+    place, last = stack.buffers[name].data_ptr(), stack.buffers[name].clone()
+    stack._advance()
+    assert stack.buffers[name].data_ptr() == place
+    assert not torch.equal(stack.buffers[name], last)
+    stack._retire({0: ("converged", 0.0), 2: ("converged", 0.0)})
+    assert stack.buffers[name].shape == stack.params[name].shape == (1, 70, SIZE * SIZE)
 
 
 def has_dead_layer(cell: Cell, replicate: int, image: np.ndarray, restart: int = 0) -> bool:
@@ -313,7 +351,7 @@ def test_each_replicate_trains_on_its_own_image_where_they_vary():
 
 def test_the_rate_decays_at_30_60_and_80_percent():
     schedule = make_cell().schedule
-    factors = [optim.stage_factor(schedule, 10, step) for step in range(10)]
+    factors = [stage_factor(schedule, 10, step) for step in range(10)]
     np.testing.assert_allclose(factors, [1] * 3 + [0.2] * 3 + [0.04] * 2 + [0.008] * 2)
 
 

@@ -194,6 +194,32 @@ def test_cnns_take_images_of_any_size(size):
         torch.testing.assert_close(shown, output[[replicate]])
 
 
+@pytest.mark.parametrize("depth", [1, 3])
+def test_gradients_of_dense_layers_are_written_over_what_is_given_for_them(depth):
+    cell = make_cell(net={"arch": "fcn", "depth": depth, "width": 40})
+    params = nets.initial_params(cell, [0, 1])
+    for value in params.values():
+        value.requires_grad_(True)
+    buffers = nets.gradient_buffers(cell.net, params, list(params))
+    assert list(buffers) == [f"weight.{layer}" for layer in range(depth)]
+    images = torch.randn(2, 5, 1, SIZE, SIZE)
+
+    def gradients(*given: nets.Params) -> dict[str, torch.Tensor]:
+        total = nets.forward(cell.net, params, images, *given).square().sum()
+        return dict(zip(params, torch.autograd.grad(total, list(params.values())), strict=True))
+
+    expected = gradients()
+    for _ in range(2):
+        for value in buffers.values():
+            value.fill_(math.nan)
+        found = gradients(buffers)
+        assert all(found[name].data_ptr() == value.data_ptr() for name, value in buffers.items())
+        assert all(torch.equal(found[name], value) for name, value in expected.items())
+    cnn = make_cell(net={"arch": "cnn", "depth": 2, "width": 3})
+    params = nets.initial_params(cnn, [0])
+    assert nets.gradient_buffers(cnn.net, params, list(params)) == {}
+
+
 def test_layers_end_with_the_output_and_hidden_ones_are_rectified():
     for net in ({"arch": "cnn", "depth": 4, "width": 5}, {"arch": "fcn", "depth": 4, "width": 40}):
         cell = make_cell(net=net)

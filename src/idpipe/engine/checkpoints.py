@@ -222,7 +222,7 @@ def _check_fit(state: State, cell: Cell) -> None:
         for name, shape in shapes.items()
     }
     trained = [params[name] for name in nets.trainable(cell, params)]
-    memory = optim.Optimizer(cell, trained).tensors()
+    memory = optim.StackedOptimizer(cell, trained).tensors()
     expected = {f"params.{name}": value for name, value in params.items()}
     expected |= {f"optimizer.{name}": value for name, value in memory.items()}
     expected["losses"] = torch.empty(len(state.tensors["losses"]), count, dtype=dtype)

@@ -36,9 +36,7 @@ class Update(NamedTuple):
     """One list for each of the rule's averages."""
     done: Tensors
     """Steps done so far, a scalar for each parameter."""
-    rate: float | Tensor
-    """A tensor, a scalar beside the parameters, for rules of one kernel only; those read it in
-    single precision on a CUDA device."""
+    rate: float
 
 
 @dataclass(frozen=True)
@@ -49,8 +47,6 @@ class Rule:
     """What it remembers of past gradients, one number per parameter, 0 at the start."""
     update: Callable[[Any, Update], None]
     """Makes the step that settings and `Update` describe."""
-    fused: bool = False
-    """Whether one kernel does it all."""
     counts: bool = False
     """Whether it depends on the steps done, which then lie beside the parameters."""
 
@@ -137,16 +133,16 @@ def _adamax(s: specs.Adamax, now: Update) -> None:
 
 
 RULES: dict[str, Rule] = {
-    "sgd": Rule(("momentum",), _sgd, fused=True),
+    "sgd": Rule(("momentum",), _sgd),
     "adagrad": Rule(("sum of squares",), _adagrad),
     "rmsprop": Rule(("average of squares", "momentum"), _rmsprop),
-    "adam": Rule(("average", "average of squares"), _adam, fused=True, counts=True),
+    "adam": Rule(("average", "average of squares"), _adam, counts=True),
     "adamax": Rule(("average", "infinity norm"), _adamax, counts=True),
 }
 every_one_of("RULES", RULES, OPTIMIZERS)
 
 
-class Optimizer:
+class StackedOptimizer:
     """A cell's optimizer over stacked parameters, with what it remembers of past gradients."""
 
     def __init__(self, cell: Cell, params: Sequence[Tensor]) -> None:
@@ -161,21 +157,9 @@ class Optimizer:
         """Steps done, once per parameter, as PyTorch's functions want it."""
 
     @torch.no_grad()
-    def step(self, grads: Sequence[Tensor], rate: float | Tensor) -> None:
-        """Change the parameters along their gradients, at a rate or at one on their device."""
-        if isinstance(rate, float) or self.rule.fused:
-            if isinstance(rate, Tensor) and rate.is_cuda:
-                rate = rate.float()
-            self._update(self.params, grads, rate)
-            return
-        # These rules want a number; as they are proportional to it, what they would do at rate 1.
-        moves = [torch.zeros_like(param) for param in self.params]
-        self._update(moves, grads, 1.0)
-        for param, move in zip(self.params, moves, strict=True):
-            param += rate.to(param.dtype) * move
-
-    def _update(self, params: Tensors, grads: Sequence[Tensor], rate: float | Tensor) -> None:
-        now = Update(params, list(grads), self.memory, self.done, rate)
+    def step(self, grads: Sequence[Tensor], rate: float) -> None:
+        """Change the parameters along their gradients."""
+        now = Update(self.params, list(grads), self.memory, self.done, rate)
         self.rule.update(self.settings, now)
 
     def tensors(self) -> dict[str, Tensor]:

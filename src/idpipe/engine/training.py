@@ -1,6 +1,7 @@
 """Training: all replicates of a cell as one stacked problem, one loop for every network.
 
-A replicate trained in a stack (`idpipe.engine.stack`) takes the same steps as alone: the loss is a
+Here is which replicates train together and which start again; their steps are read in
+`idpipe.engine.stack`. A replicate trained in a stack takes the same steps as alone: the loss is a
 sum over replicates, the optimizers work number by number, and every seed belongs to one replicate.
 """
 
@@ -42,7 +43,7 @@ class Trained:
 
 
 AtStep = Callable[["Training"], None]
-"""Called before every step; may read the training's state, must not change it."""
+"""What `train` calls before steps; may read the training's state, must not change it."""
 
 
 @contextmanager
@@ -74,7 +75,8 @@ def train(
         device: where to compute.
         report: called after every look at the losses.
         state: where a training of the same arguments was; it ends as that one would have.
-        at_step: called before every step; on a GPU before every look.
+        at_step: called before every step; on a GPU, whose steps are not made one by one, before
+            every look and wherever the rate changes.
 
     Dead and diverged replicates are restarted as `cell.failure` says, together, from step 0.
     """
@@ -99,7 +101,8 @@ class Training:
         set_numerics(cell)
         if device.type == "cpu":
             heap.keep_freed()
-        self.cell, self.images, self.device, self.report = cell, images, device, report
+        self.cell, self.device, self.report = cell, device, report
+        self.images = torch.tensor(images, device=device, dtype=DTYPES[cell.precision])
         self.replayed = device.type == "cuda" if replayed is None else replayed
         # Where only zeros were added up, an optimizer that divides a gradient by its size would
         # make whole steps of a rounding error.
@@ -115,11 +118,23 @@ class Training:
         self.attempts: list[Outcome] = []
         self.history = History()
         if state is None:
-            self.stack = Stack(self, self.order, 0)
+            self.stack = self._stack(self.order, 0)
             return
         self.attempts = [a for a in state.attempts if a.restart < state.restart]
         self.history = state.history
-        self.stack = Stack(self, state.replicates, state.restart, state)
+        self.stack = self._stack(state.replicates, state.restart, state)
+
+    def _stack(self, replicates: Sequence[int], restart: int, state: State | None = None) -> Stack:
+        return Stack(
+            self.cell,
+            self.images,
+            replicates,
+            restart,
+            history=self.history,
+            report=self.report,
+            replayed=self.replayed,
+            state=state,
+        )
 
     def state(self) -> State:
         """Where the training is, to be gone on from."""
@@ -149,7 +164,7 @@ class Training:
             for outcome in failed:
                 outcome.params.clear()  # another attempt takes its place
             waiting = sorted(o.replicate for o in failed)
-            self.stack = Stack(self, waiting, self.stack.restart + 1)
+            self.stack = self._stack(waiting, self.stack.restart + 1)
         kept_last = {outcome.replicate: outcome for outcome in self.attempts}
         return Trained(
             [kept_last[replicate] for replicate in self.order],

@@ -1,6 +1,12 @@
 """Networks: how they start, what they compute, and in which numbers."""
 
-from idpipe.nets.architectures import forward, forward_and_dead, identity_params, layers
+from idpipe.nets.architectures import (
+    forward,
+    forward_and_dead,
+    gradient_buffers,
+    identity_params,
+    layers,
+)
 from idpipe.nets.inits import INITS, initial_params, initial_weights, param_shapes, trainable
 from idpipe.nets.numerics import DTYPES, Params, choose_device, placed, set_numerics
 
@@ -11,6 +17,7 @@ __all__ = [
     "choose_device",
     "forward",
     "forward_and_dead",
+    "gradient_buffers",
     "identity_params",
     "initial_params",
     "initial_weights",
