@@ -9,17 +9,17 @@ from idpipe.engine.training import Trained, Training, train
 from idpipe.engine.tuning import Choices
 
 __all__ = [
+    "RULES",
+    "WARM",
     "Checkpoint",
     "Choices",
     "History",
     "Outcome",
     "Progress",
-    "RULES",
     "Repeated",
     "StackedOptimizer",
     "State",
     "Trained",
     "Training",
-    "WARM",
     "train",
 ]
