@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from idpipe.figures.registry import FIGURES
+from idpipe.figures import FIGURES
 from idpipe.workflow.session import worker
 from idpipe.workflow.session.worker import ADDRESS
 

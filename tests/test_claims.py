@@ -22,7 +22,7 @@ from idpipe.claims.verdicts import REPRODUCED, UNTESTABLE, judge
 from idpipe.config import load
 from idpipe.config import read as read_settings
 from idpipe.errors import ConfigError
-from idpipe.figures.registry import FIGURES
+from idpipe.figures import FIGURES
 
 ROOT = Path(__file__).parents[1]
 

@@ -13,7 +13,7 @@ from snakemake.utils import update_config, validate
 
 from idpipe.cells import Cell
 from idpipe.config import Config, Study, key_paths, load, read
-from idpipe.figures.registry import FIGURES
+from idpipe.figures import FIGURES
 
 ROOT = Path(__file__).parent.parent
 PRESETS = {

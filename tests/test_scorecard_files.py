@@ -20,9 +20,9 @@ from idpipe.claims.evidence import mixture_correlation, relative_sharpness
 from idpipe.claims.scorecard import write
 from idpipe.claims.verdicts import FAILED, REPRODUCED, UNTESTABLE, Judgement, judge
 from idpipe.config import FigureStyle
+from idpipe.figures import FIGURES
 from idpipe.figures.draw import styled
 from idpipe.figures.parts.layout import MAX_HEIGHT
-from idpipe.figures.registry import FIGURES
 from idpipe.workflow import fingerprints
 
 CLAIMS = claims()

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from idpipe.config import Plan, load, read
-from idpipe.costs import devices, forecast
-from idpipe.costs.devices import Device
+from idpipe.costs import Device, devices, forecast
 from idpipe.errors import IdpipeError
 from idpipe.store import Layout
 from idpipe.workflow import project

@@ -13,8 +13,7 @@ import yaml
 from idpipe import costs
 from idpipe.cli import main
 from idpipe.config import load, read
-from idpipe.costs import KINDS, Prices, devices, forecast
-from idpipe.costs.devices import Device
+from idpipe.costs import KINDS, Device, Prices, devices, forecast
 from idpipe.engine import calibrate
 from idpipe.store import Layout
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from docutils.core import publish_parts
 
 from idpipe.config import Plan, load, read
+from idpipe.figures import FIGURES
 from idpipe.figures.captions import caption, paper_plan
 from idpipe.figures.paper import SECTIONS, SHOWS, category, subcategory
-from idpipe.figures.registry import FIGURES
 
 ROOT = Path(__file__).parents[2]
 OWN = {"assumptions", "theorem1", "theorem2"}

@@ -9,8 +9,7 @@ from idpipe import theory
 from idpipe.cells import Cell
 from idpipe.config import load, picks, read
 from idpipe.errors import FigureError
-from idpipe.figures import demands
-from idpipe.figures.registry import FIGURES
+from idpipe.figures import FIGURES, demands
 from idpipe.workflow.targets import Targets
 
 ROOT = Path(__file__).parents[2]

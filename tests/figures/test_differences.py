@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from idpipe.config import Plan, load, read
+from idpipe.figures import FIGURES
 from idpipe.figures.differences import of_figure, of_probes, of_study, shown_cells
-from idpipe.figures.registry import FIGURES
 
 ROOT = Path(__file__).parents[2]
 CNN = {"net": {"arch": "cnn"}}

@@ -7,8 +7,8 @@ import pytest
 
 from idpipe.config import FigureStyle
 from idpipe.errors import FigureError
+from idpipe.figures import FIGURES
 from idpipe.figures.draw import draw
-from idpipe.figures.registry import FIGURES
 from idpipe.results import Results
 
 

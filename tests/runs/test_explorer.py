@@ -17,7 +17,7 @@ from playwright.sync_api import sync_playwright
 from snakemake_runs import jobs, snakemake
 
 from idpipe.config import load
-from idpipe.explorer.axes import axes, label
+from idpipe.explorer.axes import label, study_axes
 from idpipe.explorer.details import POINTS, thinned
 from idpipe.explorer.page import page as html
 from idpipe.explorer.sprites import sprite
@@ -383,7 +383,7 @@ class TestParts:
         assert label({"net": {"bias": False}}) == "net bias false"
         alike = settings()
         alike["studies"]["wild"]["axes"] = {"optimizer.lr": [0.01, 0.01000000001]}
-        assert axes(load(alike))["wild"][0].values == ("0.01 (1)", "0.01 (2)")
+        assert study_axes(load(alike))["wild"][0].values == ("0.01 (1)", "0.01 (2)")
 
 
 def test_only_what_changed_remakes_it_and_it_is_no_figure(tmp_path):

@@ -14,7 +14,7 @@ from PIL import Image
 from snakemake_runs import REPOSITORY, snakemake, tiny, warmly
 
 from idpipe.config import load, read
-from idpipe.figures.registry import FIGURES
+from idpipe.figures import FIGURES
 from idpipe.workflow.session.overview import Overview
 
 README = (REPOSITORY / "README.md").read_text()

@@ -15,7 +15,7 @@ import pytest
 from snakemake_runs import REPOSITORY, command, counted
 
 from idpipe.config import read
-from idpipe.figures.registry import FIGURES
+from idpipe.figures import FIGURES
 
 pytestmark = pytest.mark.long
 

@@ -37,8 +37,8 @@ from idpipe import costs
 from idpipe.config import load
 from idpipe.costs import devices
 from idpipe.engine.checkpoints import SECONDS
+from idpipe.figures import FIGURES
 from idpipe.figures.paper import SHOWS, category, subcategory
-from idpipe.figures.registry import FIGURES
 from idpipe.workflow.session.worker import ADDRESS
 
 

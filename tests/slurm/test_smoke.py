@@ -14,7 +14,7 @@ from slurm_runs import Run
 from snakemake_runs import REPOSITORY
 
 from idpipe.config import load, read
-from idpipe.figures.registry import FIGURES
+from idpipe.figures import FIGURES
 from idpipe.workflow.targets import Targets
 
 pytestmark = pytest.mark.long

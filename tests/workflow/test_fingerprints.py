@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from idpipe.figures.registry import FIGURES
+from idpipe.figures import FIGURES
 from idpipe.workflow import fingerprints
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from idpipe.config import load, read
 from idpipe.costs import devices
-from idpipe.figures.registry import FIGURES
+from idpipe.figures import FIGURES
 from idpipe.store import Selection
 from idpipe.workflow import params, resources
 from idpipe.workflow.targets import Targets

@@ -10,7 +10,7 @@ from idpipe import costs
 from idpipe.config import load, read
 from idpipe.costs import devices
 from idpipe.errors import ConfigError, IdpipeError
-from idpipe.figures.registry import FIGURES
+from idpipe.figures import FIGURES
 from idpipe.workflow import params, resources
 from idpipe.workflow.session import runs
 from idpipe.workflow.targets import Targets

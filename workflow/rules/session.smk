@@ -8,7 +8,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from idpipe.errors import IdpipeError
-from idpipe.figures.registry import FIGURES
+from idpipe.figures import FIGURES
 from idpipe.workflow.session import overview, runs, slurm, worker
 
 # What every script would import anew; a job then starts in tenths of a second.

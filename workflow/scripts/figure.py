@@ -7,8 +7,8 @@ hand_over()
 import json
 
 from idpipe.config import FigureStyle
+from idpipe.figures import FIGURES
 from idpipe.figures.draw import write
-from idpipe.figures.registry import FIGURES
 from idpipe.results import Results
 from idpipe.store import Selection
 from idpipe.workflow.session.logs import job

@@ -1,5 +1,6 @@
 """Costs: work, memory, steps and time that a cell will take, and what a device charges for them."""
 
+from idpipe.costs.devices import Device
 from idpipe.costs.limits import (
     CONTEXT_BYTES,
     JOB_SECONDS,
@@ -38,6 +39,7 @@ __all__ = [
     "MIB",
     "PROCESS_MIB",
     "SHORTEST_MINUTES",
+    "Device",
     "Prices",
     "amounts",
     "flops",

@@ -24,13 +24,13 @@ from idpipe.costs import (
     CHANNELS,
     KINDS,
     MEMORY_MB,
+    Device,
     Prices,
     amounts,
     devices,
     images_per_step,
     kind,
 )
-from idpipe.costs.devices import Device
 from idpipe.engine.training import Training
 
 SECONDS = 0.5

@@ -20,7 +20,7 @@ class LabelledAxis:
     values: tuple[str, ...]
 
 
-def axes(plan: Plan) -> dict[str, list[LabelledAxis]]:
+def study_axes(plan: Plan) -> dict[str, list[LabelledAxis]]:
     """Study -> its axes of more than one value; its cells are their grid, the last fastest."""
     return {
         name: [

@@ -14,7 +14,7 @@ from scipy.special import stdtrit  # type: ignore[import-untyped]
 
 from idpipe.cells import LIVE
 from idpipe.config import FigureStyle, Plan
-from idpipe.explorer.axes import axes
+from idpipe.explorer.axes import study_axes
 from idpipe.results import KINDS, REFERENCES, Results
 
 MEASURES = ("correlation", "mse")
@@ -50,7 +50,7 @@ def index(plan: Plan, results: Results) -> dict[str, Any]:
                 "axes": [{"key": axis.key, "values": axis.values} for axis in found],
                 "cells": [ids.index(cell.cell_id) for cell in plan.studies[name]],
             }
-            for name, found in axes(plan).items()
+            for name, found in study_axes(plan).items()
         ],
         "cells": _cells(ids, [group["key"] for group in groups], results),
     }

@@ -1,4 +1,10 @@
-"""Figures: pure functions from a run's tables and images to matplotlib figures.
+"""Figures: what each is made of, and pure functions from a run's results to matplotlib figures.
 
-`registry` lists them and imports nothing heavy; `draw` draws and writes one by name.
+Parsing the Snakefile imports this face, so it hands on nothing that draws: `idpipe.figures.draw` is
+asked for a figure by its name.
 """
+
+from idpipe.figures.demands import problems, taken
+from idpipe.figures.registry import FIGURES, Figure
+
+__all__ = ["FIGURES", "Figure", "problems", "taken"]

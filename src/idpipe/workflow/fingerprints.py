@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 
 from idpipe.cells import canonical_json
-from idpipe.figures.registry import FIGURES
+from idpipe.figures import FIGURES
 
 PACKAGE = Path(__file__).parents[1]
 FOLLOWED = (

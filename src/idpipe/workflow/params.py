@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from idpipe.cells import canonical_json
-from idpipe.claims.inputs import CELLS_OF
+from idpipe.claims import CELLS_OF
 from idpipe.config import source_key
-from idpipe.explorer.axes import axes
-from idpipe.figures.registry import FIGURES
+from idpipe.explorer import study_axes
+from idpipe.figures import FIGURES
 from idpipe.store import ANALYSIS_FILES
 from idpipe.workflow import fingerprints
 from idpipe.workflow.targets import Targets
@@ -150,7 +150,7 @@ def explorer_inputs(targets: Targets) -> list[Path]:
 
 def explorer(targets: Targets) -> str:
     """How the explorer is drawn, and by which code."""
-    found = axes(targets.plan).items()
+    found = study_axes(targets.plan).items()
     return canonical_json(
         {
             "run": targets.config.run,

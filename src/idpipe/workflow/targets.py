@@ -20,8 +20,7 @@ from idpipe.config import (
     source_key,
     value_at,
 )
-from idpipe.figures.demands import problems, taken
-from idpipe.figures.registry import FIGURES
+from idpipe.figures import FIGURES, problems, taken
 from idpipe.store import ANALYSIS_FILES, Analysis, Layout, Selection
 
 SCORECARD_SUFFIXES = ("png", "pdf", "csv", "md", "html")

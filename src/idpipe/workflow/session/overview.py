@@ -15,7 +15,7 @@ from idpipe.cells import ENDINGS, LOST, MAX_STEPS, Cell
 from idpipe.config import environment
 from idpipe.costs import Prices
 from idpipe.errors import IdpipeError
-from idpipe.figures.registry import FIGURES
+from idpipe.figures import FIGURES
 
 PROGRESS = "IDPIPE_PROGRESS"
 """Variable of the environment: seconds between two lines of progress, 0 for none."""
