@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+from documented_tables import assert_types_as_documented, documented, files
 from PIL import Image
 from snakemake_runs import (
     CLASSIFIER,
@@ -31,7 +32,6 @@ from snakemake_runs import (
     snakemake,
     tiny,
 )
-from test_queries import assert_types_as_documented, documented, files
 
 from idpipe import costs
 from idpipe.config import load

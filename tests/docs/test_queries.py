@@ -4,15 +4,14 @@ import io
 import operator
 import re
 from collections.abc import Iterator
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from documented_tables import PAGE, SECTIONS, assert_types_as_documented, documented, files
 from runs_in_process import collected, made
 from scipy.stats import binomtest
 from snakemake_runs import CLASSIFIER
@@ -25,11 +24,8 @@ from idpipe.nets import initial_weights
 from idpipe.results import Results, interval, tables
 from idpipe.workflow import jobs
 
-PAGE = (Path(__file__).parents[1] / "docs/tables.md").read_text()
-SECTIONS = {part.splitlines()[0]: part for part in PAGE.split("\n## ")[1:]}
 SETUP, *PARTS = SECTIONS["Five questions"].split("\n### ")
 QUESTIONS = {part.splitlines()[0]: part for part in PARTS}
-SQL_TYPES = {"str": "VARCHAR", "int64": "BIGINT", "float64": "DOUBLE", "bool": "BOOLEAN"}
 
 AGAIN = {"policy": "fresh_seed", "max_restarts": 1}
 DENSE = {"net": {"arch": "fcn", "width": 16}}
@@ -96,35 +92,6 @@ def answers(asked: dict[str, Any], question: str) -> tuple[pd.DataFrame, pd.Data
     return asked["db"].sql(block(part, "sql")).df(), names["found"]
 
 
-def documented(section: str) -> pd.DataFrame:
-    """The rows of a section's table of columns, by column name."""
-    lines = [line[2:-2] for line in SECTIONS[section].splitlines() if line.startswith("| ")]
-    heads, _, *rows = [[cell.strip() for cell in line.split(" | ")] for line in lines]
-    found = pd.DataFrame(rows, columns=heads)
-    return found.assign(column=found["column"].str.strip("`")).set_index("column")
-
-
-def files(root: Path) -> Iterator[tuple[Path, pd.DataFrame]]:
-    """Every Parquet file of a run, with what the page says of its columns."""
-    rows = re.findall(r"^\| `([^`]+)` \| (\w+) \|$", SECTIONS["Files of one cell"], re.M)
-    for path in sorted((root / "results").rglob("*.parquet")):
-        if path.parent.name == "tables":
-            yield path, documented(path.name)
-        else:
-            below = path.relative_to(root / "results/cells").as_posix().partition("/")[2]
-            (table,) = [table for pattern, table in rows if fnmatch(below, pattern)]
-            yield path, documented(f"{table}.parquet")
-
-
-def assert_types_as_documented(path: Path, said: pd.DataFrame) -> None:
-    expected = said["type"].to_dict()
-    assert {name: str(kind) for name, kind in pd.read_parquet(path).dtypes.items()} == expected
-    columns = duckdb.sql(f"DESCRIBE FROM '{path}'").fetchall()
-    assert [(name, kind) for name, kind, *_ in columns] == [
-        (name, SQL_TYPES[kind]) for name, kind in expected.items()
-    ]
-
-
 def test_every_file_has_the_documented_columns_and_types(root):
     paths = [path for path, said in files(root) if not assert_types_as_documented(path, said)]
     assert {path.name for path in paths if path.parent.name == "tables"} == {
@@ -189,7 +156,7 @@ def test_table1_is_as_documented():
         assert table()[name].isna().any() == (row["null"] != "never")
 
 
-def test_every_block_of_the_page_isexecute():
+def test_every_block_of_the_page_is_executed():
     languages = re.findall(r"^```(\w+)$", PAGE, re.M)
     assert languages == ["python", *["sql", "python", "text"] * 5]
     assert PAGE.count("```") == 2 * len(languages)

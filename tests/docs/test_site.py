@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 SOURCES = ["mkdocs.yml", "docs", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff"]
 SOURCES += ["LICENSE", "config", "config.yaml", "profiles", "workflow", "src"]
 LIBRARY = (REPOSITORY / "docs/library.md").read_text()

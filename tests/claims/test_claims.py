@@ -24,7 +24,7 @@ from idpipe.config import read as read_settings
 from idpipe.errors import ConfigError
 from idpipe.figures import FIGURES
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_file_has_every_claim_of_the_list_once_and_in_order():

@@ -15,7 +15,7 @@ from idpipe.cells import Cell
 from idpipe.config import Config, Study, key_paths, load, read
 from idpipe.figures import FIGURES
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PRESETS = {
     "laptop": ["config.yaml"],
     "paper": ["config.yaml", "config/paper.yaml"],
