@@ -180,8 +180,13 @@ def other_code(setup: Setup) -> None:
         path.write_text(f"{path.read_text()}\nADDED = 1\n")
 
 
-def forced(setup: Setup) -> None:
-    setup.arguments = ["--forcerun", "evaluate", "--"]
+def forced(*rules: str) -> Change:
+    """Ask for some rules, whatever is there."""
+
+    def change(setup: Setup) -> None:
+        setup.arguments = ["--forcerun", *rules, "--"]
+
+    return change
 
 
 CHANGES: dict[str, Change] = {
@@ -194,6 +199,9 @@ CHANGES: dict[str, Change] = {
     "a cell more: kernels 5, 9, 7": more_kernels,
     "a cell less: kernel 5": axes("cnn_kernel", kernel=[5]),
     "`replicates` of `cnn_kernel`": replicates,
+    "`defaults.replicates`, which the cells of most studies here set themselves": key(
+        "defaults", replicates=3
+    ),
     "back to an earlier configuration": there_and_back,
     "another run of the same cells (`run: mine`)": another_run,
     "another run that shares 2 of its 3 cells": each(another_run, more_kernels, kernels_alone),
@@ -223,7 +231,11 @@ CHANGES: dict[str, Change] = {
         no_cell, without("results/smoke/figures/fig41.png")
     ),
     "a picture of `fig03` deleted": without("results/smoke/figures/fig03.png"),
-    "`--forcerun evaluate` asked for": forced,
+    "`--forcerun evaluate` asked for": forced("evaluate"),
+    "`--forcerun prepare probes` asked for": forced("prepare", "probes"),
+    "that, with the folder of a cell and a picture of `fig41` deleted": each(
+        forced("prepare", "probes"), no_cell, without("results/smoke/figures/fig41.png")
+    ),
 }
 
 

@@ -12,7 +12,7 @@ from idpipe.costs import devices
 from idpipe.errors import ConfigError, IdpipeError
 from idpipe.figures import FIGURES
 from idpipe.workflow import params, resources
-from idpipe.workflow.session import runs
+from idpipe.workflow.session import plan, runs
 from idpipe.workflow.targets import Targets
 
 
@@ -35,6 +35,7 @@ def job_prices():
         sys.exit(f"${devices.DEVICE} was refused:\n{error}")
 
 
+plan.reveal()
 PLAN = checked_plan()
 PRICES = job_prices()
 

@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 from idpipe.errors import IdpipeError
 from idpipe.figures import FIGURES
-from idpipe.workflow.session import overview, runs, slurm, worker
+from idpipe.workflow.session import overview, plan, runs, slurm, worker
 
 # What every script would import anew; a job then starts in tenths of a second.
 PRELOAD = [
@@ -69,6 +69,8 @@ if workflow.remote_exec and workflow.local_exec:
 
 
 onsuccess:
+    if workflow.is_main_process and not workflow.touch:
+        plan.hold_to(workflow.dag)
     summarize()
 
 
@@ -77,7 +79,7 @@ onerror:
 
 
 onstart:
-    if workflow.is_main_process:
+    if workflow.is_main_process and not workflow.touch:
         OVERVIEW.append(start_overview())
     if workflow.is_main_process and (count := runs.redate(RESULTS)):
         print(f"{count} files dated in the future are dated as of now", file=sys.stderr)

@@ -35,7 +35,8 @@ def probes(targets: Targets, key: str) -> str:
         {
             "data": target.data.model_dump(mode="json"),
             "probes": targets.config.probes.model_dump(mode="json"),
-            "replicates": target.replicates,
+            # As the set's hash: where replicates share their images, their number changes none.
+            "replicates": target.replicates if target.data.vary else 1,
         }
     )
 
