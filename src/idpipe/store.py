@@ -45,7 +45,7 @@ class Selection(BaseModel):
     Attributes:
         cells: folder of all cells.
         studies: study -> ids of its cells, in grid order.
-        axes: study -> keys of the axes that it varies.
+        axes: study -> axis that it varies -> the dotted keys that its values set.
         probes: cell id -> the probe file that it was evaluated on.
         analysed: analysis -> ids of the cells that it was made of.
     """
@@ -54,7 +54,7 @@ class Selection(BaseModel):
 
     cells: Path = Path()
     studies: dict[str, list[str]] = {}
-    axes: dict[str, list[str]] = {}
+    axes: dict[str, dict[str, list[str]]] = {}
     probes: dict[str, Path] = {}
     analysed: dict[Analysis, list[str]] = {}
 

@@ -6,9 +6,21 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import Field, create_model
 
-from idpipe.cells import CNN, FCN, NETS, OPTIMIZERS, SETTINGS, SGD, Cell, column_values, columns
+from idpipe.cells import (
+    CNN,
+    FCN,
+    NETS,
+    OPTIMIZERS,
+    SETTINGS,
+    SGD,
+    Cell,
+    Positive,
+    Rate,
+    column_values,
+    columns,
+)
 from idpipe.cells.optimizers import OptimizerSpec
 from idpipe.config import load, read
 
@@ -130,3 +142,26 @@ def test_networks_are_called_as_in_the_paper():
     assert CNN.code(20, "relu") == "C20"
     assert FCN(depth=2, width=784, residual=True).in_words == "residual ReLU FCN"
     assert CNN(depth=2, activation="linear").in_words == "linear CNN"
+
+
+def test_types_of_all_shapes_of_keys(monkeypatch):
+    class Shapes(Own):
+        gap: Positive | None = Field(None, description="may be left out")
+        share: Rate | None = Field(None, description="may be left out")
+        steps_at: list[int] = Field([1, 2], description="several")
+
+    found = registered(monkeypatch, Shapes)
+    assert (found["gap"].type, found["gap"].allowed) == ("float64", "≥ 1")
+    assert found["gap"].null == "`optimizer` is `sgd`, or not set"
+    assert (found["share"].type, found["share"].allowed) == ("float64", "> 0")
+    assert found["steps_at"].type == "str"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "reason"),
+    [(dict[str, int], "has no column"), (SGD, "has no column"), (bool | None, "a flag needs")],
+)
+def test_a_key_that_fits_no_column_is_refused(monkeypatch, annotation, reason):
+    odd = create_model("Odd", __base__=Own, odd=(annotation, Field(None, description="odd")))
+    with pytest.raises(TypeError, match=rf"optimizer\.odd: .*{reason}"):
+        registered(monkeypatch, odd)

@@ -3,7 +3,7 @@ from typing import Literal
 import pytest
 from pydantic import ValidationError
 
-from idpipe.cells import SOURCES, Net, NetSpec, Optimizer, every_one_of, kinds
+from idpipe.cells import FCN, SOURCES, Net, NetSpec, Optimizer, every_one_of, kinds
 from idpipe.cells.data import SourceFacts
 from idpipe.cells.optimizers import OptimizerSpec
 
@@ -27,6 +27,24 @@ def test_a_net_that_leaves_a_fact_or_a_key_out_is_refused_where_it_is_defined():
         class Mine(NetSpec):
             title = "Mine"
             arch: Literal["mine"] = "mine"
+
+
+def test_letters_that_no_legend_explains_are_refused():
+    class Other(FCN):
+        codes = (("H", "H: hidden layers"), ("LinH", "linear"))
+
+    with pytest.raises(TypeError, match=r"codes must say what the letters of LinH1 mean"):
+
+        class Mine(FCN):
+            codes = (("H", "H: hidden layers"),)
+
+
+def test_facts_of_a_source_that_do_not_fit_are_refused():
+    known = SOURCES["photos"].model_dump()
+    wrong = [{"mean": (0.5,)}, {"label": 2}, {"index": 36}, {"classes": ("temple",)}]
+    for facts, key in zip(wrong, ("mean", "label", "index", "classes"), strict=True):
+        with pytest.raises(ValidationError, match=key):
+            SourceFacts.model_validate({**known, **facts})
 
 
 def test_a_source_that_leaves_a_fact_out_is_refused():

@@ -22,6 +22,12 @@ SETTINGS_OF_RUN = {
         },
         "images": {"axes": {"data.examples": [[{"label": 7}], [{"label": 4}, {"label": 0}]]}},
         "one": {"base": {"loss": "half_sum"}},
+        "dropped": {
+            "axes": {
+                "optimizer.momentum": [0.8],
+                "optimizer": [{"lr": 0.1}, {"name": "adam"}],
+            }
+        },
     },
     "probes": {"rho": [0], "n_per_rho": 1, "sizes": []},
 }
@@ -47,9 +53,9 @@ def test_studies_say_where_each_cell_lies_on_their_axes(tables):
         {"net.depth": depth, "optimizer.lr": lr} for depth in (1, 2) for lr in (0.01, 0.1)
     ]
     whole = [point["cell"] for point in rows["kinds"]]
-    assert [(cell["net"]["arch"], cell["init"]) for cell in whole] == [
-        ("fcn", "pytorch"),
-        ("cnn", "geometric"),
+    assert whole == [
+        {"net.arch": "fcn", "net.width": 4, "net.depth": 1, "init": "pytorch"},
+        {"net.arch": "cnn", "net.width": 2, "net.depth": 1, "init": "geometric"},
     ]
     images = [point["data.examples"] for point in rows["images"]]
     assert images == [
@@ -57,6 +63,8 @@ def test_studies_say_where_each_cell_lies_on_their_axes(tables):
         [{"label": 4, "index": 0}, {"label": 0, "index": 0}],
     ]
     assert rows.loc[["one"]].tolist() == [{}]
+    dropped = [point["optimizer.momentum"] for point in rows["dropped"]]
+    assert dropped == [0.8, None]  # Adam has none
 
 
 def test_cells_tell_apart_what_only_one_key_tells_apart(tables):

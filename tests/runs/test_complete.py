@@ -98,3 +98,18 @@ def test_touch_tells_of_no_figure(tmp_path):
     result = snakemake(tmp_path, tiny(), "--touch", "all_figures")
     assert "drawn" not in result.stdout + result.stderr
     assert "goes on" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("run", "results"),
+    [("2024", "2024"), ("on", "a: b"), ("2026-11-28", "#1"), ("null", "trail "), ("1e3", "[x]")],
+)
+def test_a_name_that_yaml_would_take_for_something_else_is_a_name(tmp_path, run, results):
+    study = {"fcn_residual": {"base": {"net": {"arch": "fcn", "width": 784, "residual": True}}}}
+    study["fcn_residual"]["axes"] = {"net.depth": [2]}
+    settings = tiny(run=run, results=results, studies=study)
+    settings["defaults"]["max_steps"] = 1
+    pages = [f"{results}/{run}/{page}" for page in ("provenance.html", "explorer.html")]
+    result = snakemake(tmp_path, settings, *pages)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert all((tmp_path / page).is_file() for page in pages)

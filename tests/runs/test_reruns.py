@@ -174,7 +174,7 @@ def other_code(setup: Setup) -> None:
         "engine/optim",
         "evaluate/predictions",
         "images/metrics",
-        "tables",
+        "results/tables",
     ):
         path = setup.sources / f"src/idpipe/{module}.py"
         path.write_text(f"{path.read_text()}\nADDED = 1\n")
@@ -220,6 +220,11 @@ CHANGES: dict[str, Change] = {
     ),
     "the date of every source, as by `touch` or `git checkout`": dates,
     "a comment in the engine, in a rule and in a figure's function": comments,
+    "the function that gathers the tables": edit(
+        "src/idpipe/results/gathering.py",
+        "    return {table.name:",
+        "    print()\n    return {table.name:",
+    ),
     "other code of training or evaluation": other_code,
     "`ENGINE_VERSION` raised": edit(
         "src/idpipe/cells/cell.py", "\nENGINE_VERSION = 1\n", "\nENGINE_VERSION = 2\n"

@@ -47,8 +47,8 @@ if workflow.is_main_process and (cleared := runs.begin()):
 configfile: "config.yaml"
 
 
-# Scripts read where images are from here: checked, and no text where --config left some.
-config["data"] = PLAN.config.data.model_dump(mode="json")
+# What scripts read of the configuration: as it was checked, and not once more from its text.
+config["plan"] = PLAN.config.model_dump(mode="json")
 TARGETS = Targets(PLAN)
 RESULTS = TARGETS.layout.root
 TABLES = TARGETS.layout.tables(PLAN.config.run)

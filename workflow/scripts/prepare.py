@@ -13,5 +13,5 @@ from idpipe.workflow.session.logs import job
 
 with job("prepare", snakemake.log[0]):
     spec = DataSpec.model_validate_json(snakemake.params.spec)
-    where = DataConfig.model_validate(snakemake.config["data"])
+    where = DataConfig.model_validate(snakemake.config["plan"]["data"])
     prepare(spec, where, Path(snakemake.output.train).parent)

@@ -6,10 +6,10 @@ hand_over()
 
 from pathlib import Path
 
-from idpipe.config import load, read
+from idpipe.config import load
 from idpipe.workflow import provenance
 from idpipe.workflow.session.logs import job
 
 with job("provenance", snakemake.log[0]):
-    plan = load(read([], snakemake_config=snakemake.config))
+    plan = load(snakemake.config["plan"])
     provenance.write(plan, Path(snakemake.output[0]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
@@ -37,6 +37,7 @@ class Column:
 
 Models = dict[str, type[Spec]]
 """Tag -> the kind of a section that has it; one of no name where there are no kinds."""
+TYPES = {bool: "bool", int: "int64", float: "float64"}
 UNIONS: dict[str, Any] = {"net": Net, "optimizer": Optimizer}
 PREFIXED = ("schedule", "failure")
 """Sections whose keys do not speak for themselves: `schedule_factor`."""
@@ -123,24 +124,35 @@ def _fields(models: Models, key: str) -> dict[str, FieldInfo]:
 
 
 def _column(name: str, dotted: str, fields: dict[str, FieldInfo], models: Models) -> Column:
-    types = {_type(field.annotation) for field in fields.values()}
+    try:
+        types = {_type(field.annotation) for field in fields.values()}
+    except TypeError as error:
+        raise TypeError(f"{dotted}: {error}") from None
     if len(types) > 1:
         raise TypeError(f"{dotted}: is {' in one kind and '.join(sorted(types))} in another")
     (kind,) = types
     lacking = [tag for tag in models if tag not in fields]
-    null = "never"
+    nulls = []
     if lacking and kind != "bool":  # what has no such flag is not so
-        kind = "float64" if kind == "int64" else kind
-        null = f"`{_name(*_tag(dotted))}` is {named(lacking)}"
-    elif any(type(None) in get_args(field.annotation) for field in fields.values()):
-        null = "not set"
+        nulls = [f"`{_name(*_tag(dotted))}` is {named(lacking)}"]
+    if any(type(None) in get_args(field.annotation) for field in fields.values()):
+        nulls.append("not set")
+    if nulls and kind == "int64":
+        kind = "float64"
     meanings: dict[str, list[str]] = {}
     for tag, field in fields.items():
         meanings.setdefault(str(field.description), []).append(tag)
     told = [text + f" ({', '.join(t)})" * (len(meanings) > 1) for text, t in meanings.items()]
     units = dict.fromkeys(unit for field in fields.values() for unit in _units(field))
     allowed = dict.fromkeys(text for field in fields.values() if (text := _allowed(field)))
-    return Column(name, kind, ", ".join(units), "; ".join(told), ", ".join(allowed), null)
+    return Column(
+        name,
+        kind,
+        ", ".join(units),
+        "; ".join(told),
+        ", ".join(allowed),
+        ", or ".join(nulls) or "never",
+    )
 
 
 def _tag(dotted: str) -> tuple[str, str]:
@@ -151,27 +163,46 @@ def _tag(dotted: str) -> tuple[str, str]:
 
 def _type(annotation: Any) -> str:
     """The pandas dtype of a key's values."""
-    members = [member for member in get_args(annotation) if member is not type(None)]
-    if get_origin(annotation) is Literal:
+    origin, members = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(members[0])
+    if origin is Literal:
         return _type(type(members[0]))
-    if members and get_origin(annotation) is not tuple:
-        return "str" if len(members) > 1 else _type(members[0])
-    types = {bool: "bool", int: "int64", float: "float64"}
-    return types.get(annotation, "str")
+    if origin in (list, tuple) or annotation is str:
+        return "str"
+    if members and origin is not dict:
+        types = {_type(member) for member in members if member is not type(None)}
+        if types == {"bool"} and type(None) in members:
+            raise TypeError("may be left out: a flag needs a default")
+        return types.pop() if len(types) == 1 else "str"
+    if annotation in TYPES:
+        return TYPES[annotation]
+    raise TypeError(f"{annotation} has no column; a key holds a text, number, flag or list of them")
 
 
 def _units(field: FieldInfo) -> Iterator[str]:
     return (note.text for note in field.metadata if isinstance(note, Unit))
 
 
+def _notes(annotation: Any) -> Iterator[Any]:
+    """What the members of a union are annotated with, as `Positive | None` is."""
+    for member in get_args(annotation):
+        if get_origin(member) is Annotated:
+            for note in get_args(member)[1:]:
+                yield from getattr(note, "metadata", [note])
+
+
 def _allowed(field: FieldInfo) -> str:
     """The values of a key: names, or bounds, but for those that only a slip would pass."""
+    notes = [*field.metadata, *_notes(field.annotation)]
+    if get_origin(field.annotation) in (list, tuple):
+        return ""
     if get_origin(field.annotation) is Literal:
         return named(map(str, get_args(field.annotation)))
     if field.annotation is bool:
         return named(("true", "false"))
     bounds = []
-    for note in field.metadata:
+    for note in notes:
         if isinstance(note, Ge):
             bounds.append(f"≥ {note.ge}")
         elif isinstance(note, Gt):

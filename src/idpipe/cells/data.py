@@ -22,6 +22,7 @@ from idpipe.cells.specs import (
 )
 
 StockName = Literal["digits", "photos", "mnist", "fashion_mnist", "cifar10"]
+"""Sources that are the same everywhere: all but the user's own folder."""
 SourceName = Literal[StockName, "image_folder"]
 
 
@@ -47,6 +48,22 @@ class SourceFacts(Spec):
     index: int = 0
     """Which image of that class. The thin sevens of `digits` and `mnist` train at every depth;
     with the bold ones most deep nets die (docs/fidelity.md)."""
+
+    @model_validator(mode="after")
+    def _check(self) -> SourceFacts:
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise ValueError("mean, std: must have a number for each of the channels")
+        if self.per_class is not None and not self.index < _count(self.per_class, self.label):
+            raise ValueError("label, index: must name one of the images that per_class counts")
+        if None not in (self.per_class, self.classes) and len(self.per_class or ()) != len(
+            self.classes or ()
+        ):
+            raise ValueError("classes: must name as many as per_class counts")
+        return self
+
+
+def _count(per_class: tuple[int, ...], label: int) -> int:
+    return per_class[label] if label < len(per_class) else 0
 
 
 DIGITS = tuple(f"digit {digit}" for digit in range(10))

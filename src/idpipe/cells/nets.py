@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from abc import abstractmethod
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -45,6 +45,15 @@ class NetSpec(Kind):
     """Letters of its short names, and what they mean, for a legend."""
     pace: ClassVar[Pace | None]
     """How many steps it takes; None: not known, so that its cells are priced at whole budgets."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **settings: Any) -> None:
+        """Refuse a kind that leaves something out, or whose names its legend does not explain."""
+        super().__pydantic_init_subclass__(**settings)
+        for depth, activation in itertools.product((1, 2), ("relu", "linear")):
+            name = cls.code(depth, activation)
+            if name.rstrip("0123456789") not in dict(cls.codes):
+                raise TypeError(f"{cls.__name__}.codes must say what the letters of {name} mean")
 
     @classmethod
     @abstractmethod

@@ -1,8 +1,16 @@
 """Configuration: files are read, merged, checked as a whole and expanded into a plan of cells."""
 
 from idpipe.config.folders import folder_counts, folder_digest, image_files
-from idpipe.config.grid import TAGS, WHOLE, axis_keys, grid_points, merge, nested
-from idpipe.config.keys import allowed, annotation_of, key_paths, keys_of, models_in, value_at
+from idpipe.config.grid import TAGS, WHOLE, axis_keys, grid_points, merge, nested, set_by
+from idpipe.config.keys import (
+    MISSING,
+    allowed,
+    annotation_of,
+    key_paths,
+    keys_of,
+    models_in,
+    value_at,
+)
 from idpipe.config.model import (
     Config,
     DataConfig,
@@ -34,6 +42,7 @@ from idpipe.config.studies import Locator, Study
 
 __all__ = [
     "DEEPEST",
+    "MISSING",
     "TAGS",
     "WHOLE",
     "Config",
@@ -72,6 +81,7 @@ __all__ = [
     "probe_hash",
     "read",
     "read_file",
+    "set_by",
     "source_key",
     "split",
     "value_at",

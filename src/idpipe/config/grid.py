@@ -53,6 +53,19 @@ def of_axis(axis: str, value: Any) -> dict[str, Any]:
     return dict(value) if axis == WHOLE else nested(axis, value)
 
 
+def set_by(axis: str, value: Any) -> list[str]:
+    """Dotted keys that a value of an axis sets: the axis itself, but for one of the whole cell."""
+    return list(_keys(value, "")) if axis == WHOLE else [axis]
+
+
+def _keys(settings: Mapping[str, Any], above: str) -> Iterator[str]:
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _keys(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}"
+
+
 class GridPoint(NamedTuple):
     """One point of a study's grid: the settings it merges to and where on the axes it lies."""
 

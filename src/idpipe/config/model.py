@@ -57,9 +57,6 @@ PatternName = Literal[
 ]
 
 
-"""Sources that are the same everywhere: all but the user's own folder."""
-
-
 class DataConfig(Spec):
     """Where images come from."""
 
@@ -100,8 +97,8 @@ class ProbeSpec(Spec):
     out_of_domain: CountOrNone = Field(3, description="images of another source")
     out_of_domain_source: StockName | None = Field(
         None,
-        description="that source; null: photos for digits, image_folder and cifar10, "
-        "fashion_mnist for mnist, mnist for fashion_mnist, digits for photos",
+        description="that source; null: "
+        + ", ".join(f"{facts.out_of_domain} for {name}" for name, facts in SOURCES.items()),
     )
     patterns: tuple[PatternName, ...] = Field(
         ("flat", "gradient", "checkerboard", "stripes", "circle", "noise"),

@@ -10,9 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from idpipe.cells import (
-    Cell,
-)
+from idpipe.cells import Cell
 from idpipe.config.folders import IMAGE_SUFFIXES, folder_counts, folder_digest, image_files
 from idpipe.config.grid import merge
 from idpipe.config.keys import dotted, shown

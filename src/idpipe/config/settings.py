@@ -79,7 +79,11 @@ def read(
         merged = merge(merged, read_file(path), tags=())
     for setting in settings:
         merged = merge(merged, _setting(setting), tags=())
-    return merge(merged, _typed(snakemake_config or {}), tags=())
+    given = {
+        key: value if isinstance(value, str) else _typed(value)
+        for key, value in (snakemake_config or {}).items()
+    }
+    return merge(merged, given, tags=())
 
 
 def _setting(text: str) -> dict[str, Any]:
@@ -96,7 +100,8 @@ def _setting(text: str) -> dict[str, Any]:
 def _typed(value: Any) -> Any:
     """What YAML makes of text: Snakemake leaves all that stands in the braces of --config as text.
 
-    Without this, `--config 'defaults={max_steps: 400}'` would give the text 400.
+    Without this, `--config 'defaults={max_steps: 400}'` would give the text 400. What stands in no
+    braces has its type already: `--config 'run="2024"'` is text.
     """
     if isinstance(value, Mapping):
         return {key: _typed(entry) for key, entry in value.items()}

@@ -15,7 +15,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from idpipe import nets
-from idpipe.cells import CNN, FCN, Cell
+from idpipe.cells import AnyNet, Cell
 from idpipe.evaluate.classifier import chance_error, error_rates
 from idpipe.evaluate.views import chosen_channel, most_correlated, picture, top_singular
 from idpipe.images import ProbeSet, Split
@@ -101,7 +101,7 @@ def pictures(
     probes: ProbeSet,
     device: torch.device,
 ) -> dict[str, np.ndarray]:
-    """Views of a CNN's layers, of one replicate, by array name; none of other networks.
+    """Views of layers that have channels, of one replicate, by array name; else none.
 
     With l the layers, m the probes `viewed`, n all named probes, views [l - 1, m, h, w] of the
     hidden layers in [0, 1] (`idpipe.evaluate.views.picture`, float16) and outputs [m, c, h, w],
@@ -122,7 +122,7 @@ def pictures(
         probes: the inputs.
         device: where to compute.
     """
-    if not isinstance(cell.net, CNN):
+    if not cell.net.convolutional:
         return {}
     after, before = (placed(cell, p, device) for p in (params, initial))
     some = viewed(probes.names, probes.kinds)
@@ -199,7 +199,7 @@ def distances(params: Params, initial: Params, depth: int) -> Float64[np.ndarray
 # --- upper sub-networks (Appendix H.2, Figs. 22-24) -------------------------------------------
 
 
-def upper(net: CNN | FCN, params: Params, top: int) -> tuple[CNN | FCN, Params]:
+def upper(net: AnyNet, params: Params, top: int) -> tuple[AnyNet, Params]:
     """The network of the top `top` layers alone, and its parameters."""
     skipped = net.depth - top
     kept = {}
@@ -211,7 +211,7 @@ def upper(net: CNN | FCN, params: Params, top: int) -> tuple[CNN | FCN, Params]:
 
 
 def upper_layers(
-    net: CNN, params: Params, images: Float[Tensor, "e n c h w"], top: int
+    net: AnyNet, params: Params, images: Float[Tensor, "e n c h w"], top: int
 ) -> Iterator[Float[Tensor, "e n _ h w"]]:
     """Outputs of the top `top` layers when the images are fed to the lowest of them.
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from idpipe.cells import Cell
+from idpipe.cells import NETS, Cell
 from idpipe.config import FigureStyle
 from idpipe.figures.parts import layout
 from idpipe.figures.parts.heatpanel import CORRELATION, Reference, Scale, readable_on
@@ -130,10 +130,12 @@ def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, s
 
 def _panels(found: ByReading) -> Iterator[KindPanel]:
     """CNNs against both references, FCNs against the constant."""
-    for of in dict.fromkeys(of for _, of, _ in found):
+    nets = {of: NETS[rung["arch"]] for (_, of, _), rung in found.items()}
+    convolutional = {of for of, net in nets.items() if net.convolutional}
+    for of in nets:
         depths = tuple(sorted({depth for _, other, depth in found if other == of}))
         references: tuple[Reference, ...] = ("identity", "constant")
-        for reference in references if of == "CNN" else references[1:]:
+        for reference in references if of in convolutional else references[1:]:
             yield KindPanel(of, reference, depths)
 
 
@@ -161,7 +163,7 @@ def verdict(
         if panel.reference == "identity":
             continue
         first, last = panel.depths[0], panel.depths[-1]
-        if panel.kind == "CNN":
+        if any(other.kind == panel.kind for other in panels if other.reference == "identity"):
             to_identity = means.get(("identity", reading, panel.kind, first), (np.nan, 0))[0]
             if not to_identity > means.get(("constant", reading, panel.kind, first), (0, 0))[0]:
                 return f"no: {panel.kind} {first}"

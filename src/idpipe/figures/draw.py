@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from idpipe.config import FigureStyle
+from idpipe.config import FigureStyle, N
 from idpipe.errors import FigureError
 from idpipe.figures.demands import taken
 from idpipe.figures.registry import FIGURES
@@ -38,6 +38,12 @@ def draw(name: str, results: Results, style: FigureStyle) -> Figure:
     with styled():
         figure: Figure = _function(name, name)(results, style)
     return figure
+
+
+def demanded(name: str, networks: Sequence[N]) -> list[N]:
+    """The networks of its one study that a figure takes. Raises FigureError as its demand does."""
+    (demand,) = FIGURES[name].demands
+    return taken(demand, networks)
 
 
 def write(name: str, results: Results, style: FigureStyle, paths: Iterable[Path | str]) -> None:

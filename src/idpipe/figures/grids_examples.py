@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from idpipe.cells import NETS, SOURCES
 from idpipe.config import FigureStyle, by_code
+from idpipe.figures.draw import demanded
 from idpipe.figures.parts.grids import Panel, Sheet, Shown, absent, class_name, prediction_figure
-from idpipe.figures.registry import demanded
 from idpipe.results import Results, Rung, networks, setting
 
 RELU = [f"H{hidden}" for hidden in (0, 1, 3, 5, 7, 9)]

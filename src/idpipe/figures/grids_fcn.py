@@ -5,6 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from idpipe.config import FigureStyle
+from idpipe.figures.draw import demanded
 from idpipe.figures.parts.grids import (
     Panel,
     Sheet,
@@ -14,7 +15,6 @@ from idpipe.figures.parts.grids import (
     prediction_figure,
     rows_by,
 )
-from idpipe.figures.registry import demanded
 from idpipe.results import Results, ladder, ladders
 
 TRAINED = {"bottom": "Bottom layer trained", "all": "Both layers trained"}

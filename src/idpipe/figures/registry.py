@@ -6,10 +6,9 @@ A new figure is one entry here and one function of the same name in the module i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from idpipe.config import N, by_code, for_theorem1, for_theorem2
+from idpipe.config import by_code, for_theorem1, for_theorem2
 from idpipe.figures.demands import (
     Choice,
     Demand,
@@ -20,7 +19,6 @@ from idpipe.figures.demands import (
     of_images,
     on_one_image,
     over,
-    taken,
     with_hidden,
 )
 from idpipe.store import Analysis
@@ -306,9 +304,3 @@ FIGURES: dict[str, Figure] = {
         ),
     )
 }
-
-
-def demanded(name: str, networks: Sequence[N]) -> list[N]:
-    """The networks of its one study that a figure takes. Raises FigureError as its demand does."""
-    (demand,) = FIGURES[name].demands
-    return taken(demand, networks)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from idpipe.config import DEEPEST, FigureStyle
+from idpipe.figures.draw import demanded
 from idpipe.figures.parts.imagegrid import Grid, Row
 from idpipe.figures.parts.imagepanels import grid_figure
 from idpipe.figures.parts.layergrid import MEANING, layer_rows, layers_of, mark, nearest, provenance
-from idpipe.figures.registry import demanded
 from idpipe.results import Results, Rung, ladder
 
 FED = (

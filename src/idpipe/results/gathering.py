@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from idpipe import formats, store
 from idpipe.cells import column_values
-from idpipe.config import axis_keys, value_at
+from idpipe.config import MISSING, axis_keys, value_at
 from idpipe.errors import StoreError
 from idpipe.results.tables import CELLS, HISTORY, LAYERS, METRICS, STUDIES, TABLES, Table
 from idpipe.store import Selection
@@ -56,8 +57,16 @@ def _members(selection: Selection) -> Iterator[tuple[str, str, str]]:
     for study, members in selection.studies.items():
         for cell_id in members:
             cell = store.read_cell(selection.cell(cell_id)).model_dump(mode="json")
-            axes = {axis: value_at(cell, axis_keys(axis)) for axis in selection.axes.get(study, [])}
-            yield study, cell_id, json.dumps(axes)
+            axes = selection.axes.get(study, {})
+            places = {axis: _place(cell, axis, keys) for axis, keys in axes.items()}
+            yield study, cell_id, json.dumps(places)
+
+
+def _place(cell: Mapping[str, Any], axis: str, keys: Sequence[str]) -> Any:
+    """A cell's value of an axis; of one whose values set several keys, those that the cell has."""
+    found = {key: value_at(cell, axis_keys(key)) for key in keys}
+    there = {key: value for key, value in found.items() if value is not MISSING}
+    return there if list(keys) != [axis] else there.get(axis)
 
 
 def _checked(path: Path, cell_id: str) -> pd.DataFrame:

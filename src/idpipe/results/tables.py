@@ -1,17 +1,12 @@
-"""The tidy tables: their columns, and how a run's results are gathered into them."""
+"""The tidy tables and their columns."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from idpipe.cells import ENDINGS, NETS, SETTINGS, Column, named
-
-if TYPE_CHECKING:
-    pass
-
 
 KINDS = ("train", "blend", "unseen", "out_of_domain", "pattern", "correlated")
 REFERENCES = ("identity", "constant")

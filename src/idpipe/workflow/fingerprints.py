@@ -21,7 +21,11 @@ from idpipe.figures import FIGURES
 
 PACKAGE = Path(__file__).parents[1]
 FOLLOWED = (
+    "idpipe.cells.columns",
+    "idpipe.cells.data",
     "idpipe.cells.endings",
+    "idpipe.cells.nets",
+    "idpipe.cells.optimizers",
     "idpipe.claims",
     "idpipe.config.picks",
     "idpipe.explorer",
@@ -62,6 +66,11 @@ def scorecard() -> str:
     claims = yaml.safe_load((PACKAGE / "claims/claims.yaml").read_text())
     texts = [(PACKAGE / "claims" / name).read_text() for name in ("table1.csv", "scorecard.html")]
     return _hash(_all_of("claims", but=("inputs", "evidence")), style(), claims, texts)
+
+
+def tables() -> str:
+    """12 hex digits of the code that gathers a run's tables."""
+    return _hash(followed([("idpipe.results.gathering", "collect")]))
 
 
 def evidence() -> str:

@@ -51,8 +51,9 @@ def analysis_tables(targets: Targets) -> list[Path]:
 
 
 def tables(targets: Targets) -> str:
-    """The cells that the run's tables are gathered from."""
-    return canonical_json({"selection": targets.selection().model_dump(mode="json")})
+    """The cells that the run's tables are gathered from, and by which code."""
+    selection = targets.selection().model_dump(mode="json")
+    return canonical_json({"selection": selection, "code": fingerprints.tables()})
 
 
 def figure_inputs(targets: Targets, name: str) -> list[Path]:

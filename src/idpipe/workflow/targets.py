@@ -17,6 +17,7 @@ from idpipe.config import (
     deepest,
     out_of_domain_source,
     probe_hash,
+    set_by,
     source_key,
     value_at,
 )
@@ -106,10 +107,17 @@ class Targets:
         return Selection(
             cells=self.layout.root / "cells",
             studies={study: list(members) for study, members in studies.items()},
-            axes={s: list(self.config.studies[s].axes) for s in studies if s in self.plan.studies},
+            axes={study: self._axes(study) for study in studies if study in self.plan.studies},
             probes={cell_id: self.probes(cell_id) for cell_id in ids},
             analysed={name: list(members) for name, members in analysed.items()},
         )
+
+    def _axes(self, study: str) -> dict[str, list[str]]:
+        """Axis of a study -> the dotted keys that its values set."""
+        return {
+            axis: list(dict.fromkeys(key for value in values for key in set_by(axis, value)))
+            for axis, values in self.config.studies[study].axes.items()
+        }
 
     def members(self, study: str) -> list[str]:
         """Ids of a study's cells, in grid order; none where the configuration lacks the study."""
