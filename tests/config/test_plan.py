@@ -54,12 +54,12 @@ BAD_BY_ITSELF = [
     ("probes", None, "probes = null", "must be a mapping with keys among rho, n_per_rho, noise"),
     ("figures", [], "figures = []", "must be a mapping with keys among interval, replicate"),
     # names
-    ("run", GONE, "run", "missing; must be text of letters, digits, - and _"),
-    ("run", "a/b", "run = 'a/b'", "must be text of letters, digits, - and _"),
-    ("run", "a b", "run = 'a b'", "must be text of letters, digits, - and _"),
-    ("run", "", "run = ''", "must be text of letters, digits, - and _"),
-    ("run", "..", "run = '..'", "must be text of letters, digits, - and _"),
-    ("run", 7, "run = 7", "must be text of letters, digits, - and _"),
+    ("run", GONE, "run", "missing; must be text of at most 100 letters, digits, - and _"),
+    ("run", "a/b", "run = 'a/b'", "must be text of at most 100 letters, digits, - and _"),
+    ("run", "a b", "run = 'a b'", "must be text of at most 100 letters, digits, - and _"),
+    ("run", "", "run = ''", "must be text of at most 100 letters, digits, - and _"),
+    ("run", "..", "run = '..'", "must be text of at most 100 letters, digits, - and _"),
+    ("run", 7, "run = 7", "must be text of at most 100 letters, digits, - and _"),
     ("results", "", "results = ''", "must be the path of a folder"),
     ("results", " ", "results = ' '", "must be the path of a folder"),
     ("studies/a b", {}, "studies.a b", "the key must be text of letters, digits and _"),
@@ -366,6 +366,8 @@ def test_images_beside_folders_of_images_are_refused(tmp_path):
 def test_the_home_folder_may_be_a_tilde(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert load(changed("results", "~/here")).config.results == str(tmp_path / "here")
+    monkeypatch.setenv("SCRATCH", "/scratch/me")
+    assert load(changed("results", "$SCRATCH/idpipe")).config.results == "/scratch/me/idpipe"
 
 
 def test_a_study_set_to_null_is_left_out():
@@ -374,3 +376,26 @@ def test_a_study_set_to_null_is_left_out():
     assert list(load(settings).studies) == ["kept"]
     with pytest.raises(ConfigError, match="studies"):
         load({"run": "x", "studies": {"dropped": None}})
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("$NO_SUCH/x", "names $NO_SUCH, which the environment does not have"),
+        ("${NO_SUCH}", "names ${NO_SUCH}, which the environment does not have"),
+        ("my {run}", "must be a path without '{' and '}'"),
+        ("a\0b", "must be a path without '\\x00'"),
+        ("a\nb", "must be a path without '\\n'"),
+        ("x" * 256, "must be a path of names of at most 255 bytes"),
+    ],
+)
+def test_a_folder_that_cannot_be_is_refused(value, reason):
+    with pytest.raises(ConfigError) as caught:
+        load(changed("results", value))
+    (line,) = caught.value.problems
+    assert line.startswith("results = ") and line.endswith(reason)
+
+
+def test_a_name_too_long_for_a_file_is_refused():
+    with pytest.raises(ConfigError, match="at most 100 letters"):
+        load(changed("run", "x" * 101))

@@ -146,6 +146,24 @@ class TestRead:
     def test_a_setting_needs_a_key_and_a_value(self, bad):
         assert refused(settings=[bad]) == [f"{bad}: must be dotted.key=value"]
 
+    def test_text_that_snakemake_was_given_as_text_stays_text(self):
+        for told, text in (("on", "on"), ("2026-11-28", "2026-11-28"), ("!!str 2024", "2024")):
+            assert read([], snakemake_config=parse_config([f"run={told}"])) == {"run": text}
+
+    @pytest.mark.parametrize(
+        "text", ["seed: !!bool maybe", 'a: !!int ""', 'a: !!float ""', "a: !!timestamp x"]
+    )
+    def test_a_value_that_does_not_fit_its_tag_is_refused(self, text, tmp_path):
+        path = tmp_path / "config.yaml"
+        path.write_text(text)
+        assert refused(path) == [f"{path}: must be YAML: a value does not fit its !!tag"]
+
+    def test_a_file_too_large_to_be_settings_is_refused_at_once(self, tmp_path):
+        path = tmp_path / "config.yaml"
+        path.write_text("# " + "x" * 10**7)
+        (line,) = refused(path)
+        assert line == f"{path}: must be of at most 1,048,576 bytes, and has 10,000,002"
+
     def test_braces_of_snakemakes_config_hold_values_and_not_text(self):
         given = parse_config(
             ["defaults={max_steps: 400, data: {vary: true}}", "probes={rho: [0, 0.5]}", "run=mine"]

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from idpipe import costs, nets
 from idpipe.cells import NETS, SGD, Cell, transform_length
-from idpipe.costs import KINDS, Prices
+from idpipe.costs import KINDS, Prices, devices
 from idpipe.engine import RULES, StackedOptimizer
 
 FREE = Prices(dict.fromkeys(KINDS, 0.0))
@@ -300,3 +300,22 @@ def test_showing_more_images_takes_longer():
     # How many a step of training shows does not matter.
     two = cell({"arch": "cnn", "depth": 5}, replicates=2, data=TWO)
     assert costs.forward_minutes(two, at, 1e4) == costs.forward_minutes(one, at, 1e4)
+
+
+@pytest.mark.parametrize("arch", ["cnn", "fcn"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"stop_mse": 5e-324},
+        {"optimizer": {"lr": 5e-324}},
+        {"optimizer": {"lr": 1.7e308}},
+        {"optimizer": {"lr": 5e-324}, "loss": "half_sum"},
+        {"optimizer": {"name": "adam", "lr": 5e-324}},
+        {"stop_mse": 1.7e308},
+    ],
+)
+def test_numbers_at_the_edge_of_what_floats_hold_are_planned_with(arch, settings):
+    one = cell({"arch": arch, "depth": 5, "width": 8}, max_steps=1000, **settings)
+    steps = costs.steps_expected(one)
+    assert steps == 1000 if 5e-324 in (one.stop_mse, one.optimizer.lr) else 0 < steps <= 1000
+    assert costs.training_minutes(one, devices.for_jobs().prices) > 0

@@ -259,6 +259,16 @@ def test_pictures_are_of_the_probes_and_states_they_name(sets):
     np.testing.assert_allclose(found["upper2_output"][4], output, atol=1e-5)
 
 
+def test_whether_layers_are_viewed_is_what_the_kind_of_net_says(monkeypatch):
+    """As the figures that show them demand (`idpipe.figures.demands.convolutional`)."""
+    cell = cnn(net={"arch": "cnn", "depth": 2, "width": 3})
+    params = nets.initial_params(cell, [0])
+    asked = (cell, 0, params, params, probe_set(), torch.device("cpu"))
+    assert "trained_singular" in evaluate.pictures(*asked)
+    monkeypatch.setattr(type(cell.net), "convolutional", False)
+    assert evaluate.pictures(*asked) == {}
+
+
 def test_fully_connected_networks_and_single_layers_have_no_hidden_views():
     cell = cnn(net={"arch": "fcn", "depth": 2, "width": 4})
     params = nets.initial_params(cell, [0])

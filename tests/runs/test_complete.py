@@ -113,3 +113,11 @@ def test_a_name_that_yaml_would_take_for_something_else_is_a_name(tmp_path, run,
     result = snakemake(tmp_path, settings, *pages)
     assert result.returncode == 0, result.stdout + result.stderr
     assert all((tmp_path / page).is_file() for page in pages)
+
+
+def test_figures_are_drawn_whatever_backend_a_notebook_has_named(tmp_path):
+    how = command(tmp_path / "run", tiny(), "fig03", "fig04")
+    how["env"]["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+    result = subprocess.run(**how, capture_output=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (tmp_path / "run/results/tiny/figures/fig04.png").is_file()

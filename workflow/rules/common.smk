@@ -35,6 +35,8 @@ def job_prices():
         sys.exit(f"${devices.DEVICE} was refused:\n{error}")
 
 
+# Figures are written to files, also where a notebook has named a backend of its own.
+os.environ["MPLBACKEND"] = "agg"
 plan.reveal()
 PLAN = checked_plan()
 PRICES = job_prices()

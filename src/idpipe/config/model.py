@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,13 +26,27 @@ from idpipe.cells import (
 )
 from idpipe.config.studies import CellSettings, Limits, Study
 
-Folder = Annotated[
-    str, Field(pattern=r"\S"), AfterValidator(os.path.expanduser), Says("the path of a folder")
-]
+LONGEST_NAME = 255
+"""Bytes of a file's or folder's name, at most, wherever Linux keeps them."""
+
+
+def _folder(text: str) -> str:
+    """The path with `~` and variables of the environment put in; ValueError where none can be."""
+    found = os.path.expandvars(os.path.expanduser(text))
+    if named := re.search(r"\$(\w+|\{\w*\})", found):
+        raise ValueError(f"names {named[0]}, which the environment does not have")
+    if odd := sorted(set(found) & set("{}\0\n\r")):
+        raise ValueError(f"must be a path without {' and '.join(map(repr, odd))}")
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in found.split(os.sep)):
+        raise ValueError(f"must be a path of names of at most {LONGEST_NAME} bytes")
+    return found
+
+
+Folder = Annotated[str, Field(pattern=r"\S"), AfterValidator(_folder), Says("the path of a folder")]
 RunName = Annotated[
     str,
-    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$"),
-    Says("text of letters, digits, - and _, a letter or digit first"),
+    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100),
+    Says("text of at most 100 letters, digits, - and _, a letter or digit first"),
 ]
 StudyName = Annotated[
     str,

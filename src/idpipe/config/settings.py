@@ -14,10 +14,16 @@ import yaml
 from idpipe.config.grid import merge, nested
 from idpipe.errors import ConfigError
 
+LARGEST = 2**20
+"""Bytes of a file of settings: YAML of more takes minutes to read."""
+
 
 def read_file(path: Path | str) -> dict[str, Any]:
     """The settings of one YAML file. Raises ConfigError where it is no mapping or repeats a key."""
     try:
+        size = Path(path).stat().st_size
+        if size > LARGEST:
+            raise ConfigError([f"{path}: must be of at most {LARGEST:,} bytes, and has {size:,}"])
         with Path(path).open(encoding="utf-8") as stream:
             loader = yaml.SafeLoader(stream)
             node = loader.get_single_node()
@@ -27,6 +33,8 @@ def read_file(path: Path | str) -> dict[str, Any]:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError([f"{path}: must be YAML: {_reason(error)}"]) from None
+    except (LookupError, AttributeError, TypeError):  # of the values of explicit tags
+        raise ConfigError([f"{path}: must be YAML: a value does not fit its !!tag"]) from None
     if repeats:
         raise ConfigError([f"{text} of {path}; allowed: each key once" for text in repeats])
     if not isinstance(content, dict):
@@ -101,7 +109,7 @@ def _typed(value: Any) -> Any:
     """What YAML makes of text: Snakemake leaves all that stands in the braces of --config as text.
 
     Without this, `--config 'defaults={max_steps: 400}'` would give the text 400. What stands in no
-    braces has its type already: `--config 'run="2024"'` is text.
+    braces has its type already: `--config run=on` is text, and so is `--config 'run=!!str 2024'`.
     """
     if isinstance(value, Mapping):
         return {key: _typed(entry) for key, entry in value.items()}

@@ -49,12 +49,13 @@ def steps_expected(cell: Cell) -> int:
     if isinstance(cell.net, FCN) and cell.net.residual:
         plateau = 0.0
     images = math.pow(len(cell.data.examples), IMAGES_POWER)
-    steps = (plateau + _decay(cell, pace)) * images / _rate(cell, speed)
+    rate = _rate(cell, speed)
+    # A rate or a stop at the edge of what floats hold leads to no number: the budget then.
+    steps = (plateau + _decay(cell, pace)) * images / rate if rate > 0 else math.inf
     if cell.train_layers == "bottom":
         steps *= BOTTOM
-    looks = math.ceil(
-        max(steps, _momentum_steps(cell)) / cell.report_every
-    )  # it ends where its losses are read
+    steps = min(max(steps, _momentum_steps(cell)), float(cell.max_steps))
+    looks = math.ceil(steps / cell.report_every)  # it ends where its losses are read
     return min(cell.max_steps, looks * cell.report_every)
 
 
