@@ -92,7 +92,7 @@ def test_a_column_says_which_kinds_lack_it():
 
 
 class Own(OptimizerSpec):
-    title, states, update_flops, update_passes, speed = "Own", 1, 1, 1, None
+    title, states, update_flops, update_passes, divides, speed = "Own", 1, 1, 1, False, None
 
     name: Literal["own"] = Field("own", description="one's own")
     lr: float = Field(0.1, description="base learning rate")

@@ -14,7 +14,9 @@ def test_kinds_are_the_names_in_configs():
 
 
 def test_an_optimizer_that_leaves_a_fact_out_is_refused_where_it_is_defined():
-    with pytest.raises(TypeError, match=r"Mine must declare speed, states, .*, the key lr"):
+    with pytest.raises(
+        TypeError, match=r"Mine must declare divides, speed, states, .*, the key lr"
+    ):
 
         class Mine(OptimizerSpec):
             title = "Mine"

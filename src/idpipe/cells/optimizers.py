@@ -32,6 +32,9 @@ class OptimizerSpec(Kind):
     """Operations on one number of the parameters in one step, a square root or quotient as one."""
     update_passes: ClassVar[int]
     """How often one step's update reads or writes memory of the parameters' size."""
+    divides: ClassVar[bool]
+    """Whether it divides a gradient by its size, so that a rounding error would make a whole step:
+    convolutions are then computed so that sums of zeros are zero."""
     speed: ClassVar[float | None]
     """How many times as fast as momentum SGD at the same base rate; None: not known, so that its
     cells are priced at their whole budgets."""
@@ -44,6 +47,7 @@ class SGD(OptimizerSpec):
     states = 1
     update_flops = 4
     update_passes = 5
+    divides = False
     speed = 1.0
 
     name: Literal["sgd"] = Field("sgd", description="momentum SGD")
@@ -66,6 +70,7 @@ class Adagrad(OptimizerSpec):
     states = 1
     update_flops = 7
     update_passes = 11
+    divides = True
     speed = 3.0
 
     name: Literal["adagrad"] = Field("adagrad", description="Adagrad")
@@ -80,6 +85,7 @@ class RMSprop(OptimizerSpec):
     states = 2
     update_flops = 8
     update_passes = 13
+    divides = True
     speed = 50.0
 
     name: Literal["rmsprop"] = Field("rmsprop", description="RMSprop")
@@ -96,6 +102,7 @@ class Adam(OptimizerSpec):
     states = 2
     update_flops = 14
     update_passes = 7
+    divides = True
     speed = 50.0
 
     name: Literal["adam"] = Field("adam", description="Adam")
@@ -112,6 +119,7 @@ class Adamax(OptimizerSpec):
     states = 2
     update_flops = 10
     update_passes = 16
+    divides = True
     speed = 10.0
 
     name: Literal["adamax"] = Field("adamax", description="Adamax")

@@ -74,7 +74,7 @@ def _layers(cell: Cell) -> list[_Layer]:
         places = size**2 if taps else 1
         forward = 2 * images * out * into * math.prod(taps) * places
         trains = cell.train_layers == "all" or place == 0
-        by_transform = bool(taps) and cell.optimizer.name == "sgd" and pays(taps[0], max(out, into))
+        by_transform = bool(taps) and not cell.optimizer.divides and pays(taps[0], max(out, into))
         work = float(forward)
         if by_transform:
             length = transform_length(size, taps[0])

@@ -106,7 +106,7 @@ class Training:
         self.replayed = device.type == "cuda" if replayed is None else replayed
         # Where only zeros were added up, an optimizer that divides a gradient by its size would
         # make whole steps of a rounding error.
-        exact_zeros = cell.optimizer.name != "sgd"
+        exact_zeros = cell.optimizer.divides
         self.choices = Choices(
             device,
             DTYPES[cell.precision],
