@@ -36,7 +36,7 @@ def job_prices():
 
 
 # Figures are written to files, also where a notebook has named a backend of its own.
-os.environ["MPLBACKEND"] = "agg"
+os.environ.update(MPLBACKEND="agg")
 plan.reveal()
 PLAN = checked_plan()
 PRICES = job_prices()
