@@ -94,6 +94,14 @@ def test_what_snakemake_leaves_out_is_no_success(folder, tmp_path):
     assert "fig04.png: is of another configuration" in result.stderr
 
 
+@pytest.mark.parametrize("part", [["--until", "train"], ["--omit-from", "evaluate"]])
+def test_a_part_of_a_run_is_held_to_that_part(tmp_path, part):
+    result = snakemake(tmp_path, tiny(), "all_figures", *part)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert len(cells(tmp_path)) == 6
+    assert not (tmp_path / "results/tiny/tables/cells.parquet").exists()
+
+
 def test_touch_tells_of_no_figure(tmp_path):
     result = snakemake(tmp_path, tiny(), "--touch", "all_figures")
     assert "drawn" not in result.stdout + result.stderr

@@ -70,7 +70,7 @@ def hold_to(dag: Any) -> None:
 
 def unkept(dag: Any) -> list[str]:
     """What was asked for and is not there, or not of this configuration, a line each."""
-    wanted = {*dag.targetfiles, *(p for job in dag.targetjobs for p in (*job.output, *job.input))}
+    wanted = {path for job in dag.targetjobs for path in (*job.output, *job.input)}
     lines = [f"{path}: is missing" for path in sorted(wanted) if not os.path.exists(path)]
     return lines + [
         f"{job.output[0]}: is of another configuration"
