@@ -13,15 +13,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from snakemake.dag import DAG
-from snakemake.exceptions import WorkflowError
-
 Files = Mapping[Any, set[Any]]
 """Job that depends on another -> the files between the two."""
 
 
 def reveal() -> None:
     """Have Snakemake ask the jobs behind `ancient` files for themselves, in this process."""
+    from snakemake.dag import DAG  # Snakemake's own imports are heavy, and loaded by now
+
     if hasattr(DAG, "hides"):
         return
     DAG.hides, DAG.searched, DAG.updated = False, DAG.bfs, DAG.update_needrun
@@ -61,6 +60,8 @@ SHOWN = 20
 
 def hold_to(dag: Any) -> None:
     """Raise WorkflowError where a run that succeeded has not made all that it was asked for."""
+    from snakemake.exceptions import WorkflowError
+
     lines = unkept(dag)
     if len(lines) > SHOWN:
         lines = [*lines[:SHOWN], f"and {len(lines) - SHOWN} more"]
