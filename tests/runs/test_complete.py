@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from snakemake_runs import REPOSITORY, command, counted, jobs, snakemake, tiny
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory) -> Path:
