@@ -20,7 +20,7 @@ rule collect:
         runtime=lambda wildcards, attempt: attempt * 20,
         mem_mb=1500,
     params:
-        members=params.tables(TARGETS),
+        members=lambda wildcards: params.tables(TARGETS),
     message:
         "gathering the tables of {PLAN.config.run}"
     script:
