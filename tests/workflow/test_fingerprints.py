@@ -96,6 +96,17 @@ def test_how_files_are_written_and_the_house_style_concern_all(changed):
     assert changed("idpipe.mplstyle", "# One look", "# A look") == set()
 
 
+def test_what_cells_say_of_networks_and_sources_is_followed(changed):
+    unit = changed("../cells/nets.py", 'width_unit = "hidden units"', 'width_unit = "units"')
+    assert {"fig02", "fig14", "assumptions"} <= unit
+    assert "fig43" in changed("../cells/data.py", '"temple", "flower"', '"a", "b"')
+    assert "fig32" in changed("../cells/optimizers.py", 'title = "Adagrad"', 'title = "A"')
+    taken = changed(
+        "draw.py", "return taken(demand, networks)", "return taken(demand, networks)[:1]"
+    )
+    assert {"fig38", "fig39", "fig42", "fig43"} <= taken
+
+
 def test_comments_docstrings_layout_and_the_registry_concern_none(package, before, changed):
     assert changed("registry.py", '"Predictions of CNNs over depth"', '"Predictions"') == set()
     for path in (package / "figures").rglob("*.py"):

@@ -73,6 +73,12 @@ def test_a_figures_parameters_select_what_it_reads(targets, name):
     assert set(selection.ids) == {path.relative_to(targets.layout.root).parts[1] for path in paths}
     for cell_id in selection.ids:
         assert selection.evaluation(cell_id) / "metrics.parquet" in paths
+    analysed = {path for path in paths if path.stem.startswith(("layers", "classifier"))}
+    assert {path for path in analysed if path.suffix == ".parquet"} == {
+        selection.evaluation(cell_id) / f"{analysis}.parquet"
+        for analysis, cells in selection.analysed.items()
+        for cell_id in cells
+    }
     assert selection.studies.keys() == set(FIGURES[name].studies)
     assert selection.axes.keys() == selection.studies.keys()
 
